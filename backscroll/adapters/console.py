@@ -1,0 +1,244 @@
+"""The terminal as a chat platform: lines in, answers out, and commands that show what is kept.
+
+In a pipe only answers go to stdout. It cannot look whether an answer was printed: when the process is killed between
+the printing and its mark, the answer is printed once more. Proved by `tests/scenario/test_console.py`.
+"""
+
+import asyncio
+import codecs
+import os
+import re
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+from backscroll.adapters.base import Adapter, Inbox
+from backscroll.adapters.events import Event, MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
+from backscroll.errors import StorageUnavailableError
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.models import Message, Role, Thread
+from backscroll.storage.records import Part
+from backscroll.storage.values import ID_LENGTH, new_id
+
+KEY = ThreadKey("console", "local", "terminal", "terminal")
+USER = "you"
+RECENT_COUNT = 10
+RETRY_S = 1.0
+
+HELP = """\
+/new            begin a new thread
+/threads        list the newest threads
+/open ID        go on with a thread
+/history        show this thread
+/react EMOJI    react to the last answer
+/edit TEXT      change your last message
+/delete         delete your last message
+//TEXT          say something that begins with /
+Ctrl-D ends."""
+
+# Other control characters could move the cursor, set the title, or hide text.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class ConsoleAdapter(Adapter):
+    """Talks on stdin and stdout. A line is one message; every message is a direct one."""
+
+    platform = KEY.platform
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        self._commands: dict[str, Callable[[Inbox, str], Awaitable[None]]] = {
+            "/new": self._new,
+            "/threads": self._threads,
+            "/open": self._open,
+            "/history": self._history,
+            "/react": self._react,
+            "/edit": self._edit,
+            "/delete": self._delete,
+            "/help": self._help,
+        }
+
+    async def serve(self, inbox: Inbox) -> None:
+        """Keep each line, or carry out its command, until stdin ends."""
+        thread = await inbox.thread_at(KEY)
+        if thread is None:
+            self._note("A new thread begins. /help lists the commands.")
+        else:
+            self._note(f"“{thread.title}” goes on: {_count(thread)}. /history shows it, /new begins another.")
+        self._prompt()
+        async for line in _lines():
+            if line.strip():
+                await self._take(inbox, line)
+            self._prompt()
+        if self._is_terminal:
+            self._write("")
+
+    def split(self, text: str) -> list[str]:
+        """Return the text whole: a terminal has no limit."""
+        return [text]
+
+    async def post(self, key: ThreadKey, part: Part) -> str:
+        """Print one part; its token is its id."""
+        if self._is_terminal:
+            self._write(f"\r{part.text}")
+            self._prompt()
+        else:
+            self._write(part.text)
+        return part.token
+
+    async def _take(self, inbox: Inbox, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if line.startswith("/") and not line.startswith("//"):
+            command = self._commands.get(word.strip())
+            if command is None:
+                self._note(f"{word} is not a command. /help lists them; //… says a line that begins with /.")
+            else:
+                await self._until_kept(lambda: command(inbox, rest.strip()))
+            return
+        said = MessagePosted(
+            key=KEY,
+            external_id=new_id(),
+            author_id=USER,
+            text=line.removeprefix("/") if line.startswith("//") else line,
+            created_at=datetime.now(UTC),
+            is_direct=True,
+        )
+        await self._until_kept(lambda: inbox.record(said))
+
+    async def _until_kept(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step again and again while the storage does not answer; nothing typed is lost meanwhile."""
+        told = False
+        while True:
+            try:
+                return await step()
+            except StorageUnavailableError as error:
+                if not told:
+                    self._note(f"{error} Your line waits.")
+                    told = True
+                await asyncio.sleep(RETRY_S)
+
+    async def _new(self, inbox: Inbox, _rest: str) -> None:
+        await inbox.start_thread(KEY)
+        self._note("A new thread begins.")
+
+    async def _threads(self, inbox: Inbox, _rest: str) -> None:
+        threads = await inbox.recent_threads(RECENT_COUNT)
+        for thread in threads:
+            self._write(f"{thread.id}  {thread.updated_at:%Y-%m-%d %H:%M}  {thread.title}")
+        if not threads:
+            self._note("No thread is kept yet.")
+
+    async def _open(self, inbox: Inbox, thread_id: str) -> None:
+        thread = await inbox.open_thread(KEY, thread_id) if 0 < len(thread_id) <= ID_LENGTH else None
+        if thread is None:
+            self._note("There is no such thread. /threads lists them: /open ID.")
+        else:
+            self._note(f"“{thread.title}” goes on: {_count(thread)}.")
+
+    async def _history(self, inbox: Inbox, _rest: str) -> None:
+        thread = await inbox.thread_at(KEY)
+        for message in thread.messages if thread else ():
+            self._write(_told(message))
+        if thread is None:
+            self._note("Nothing was said yet.")
+
+    async def _react(self, inbox: Inbox, emoji: str) -> None:
+        answer = await _last(inbox, "assistant")
+        if answer is None or not 0 < len(emoji) <= ID_LENGTH:
+            self._note("There is no answer yet." if answer is None else "Say which: /react 👍")
+            return
+        await inbox.record(ReactionAdded(answer, emoji, USER, datetime.now(UTC)))
+        self._note(f"{emoji} is on the last answer.")
+
+    async def _edit(self, inbox: Inbox, text: str) -> None:
+        mine = await _last(inbox, "user")
+        if mine is None or not text:
+            self._note("You said nothing yet." if mine is None else "Say what it should be: /edit TEXT")
+            return
+        await inbox.record(MessageEdited(KEY, mine, text, datetime.now(UTC)))
+        self._note("Your last message is changed.")
+
+    async def _delete(self, inbox: Inbox, _rest: str) -> None:
+        mine = await _last(inbox, "user")
+        if mine is None:
+            self._note("You said nothing yet.")
+            return
+        event: Event = MessageDeleted(mine, datetime.now(UTC))
+        await inbox.record(event)
+        self._note("Your last message is deleted.")
+
+    async def _help(self, _inbox: Inbox, _rest: str) -> None:
+        self._note(HELP)
+
+    def _write(self, text: str) -> None:
+        print(printable(text), flush=True)  # noqa: T201  # printing is what this adapter is for
+
+    def _note(self, text: str) -> None:
+        # In a pipe stdout carries what was said, and nothing else.
+        stream = sys.stdout if self._is_terminal else sys.stderr
+        print(printable(text), file=stream, flush=True)
+
+    def _prompt(self) -> None:
+        if self._is_terminal:
+            print("› ", end="", flush=True)  # noqa: T201
+
+
+def printable(text: str) -> str:
+    """Replace control characters but tab and line feed by U+FFFD."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+async def _last(inbox: Inbox, role: Role) -> ExternalId | None:
+    thread = await inbox.thread_at(KEY)
+    for message in reversed(thread.messages if thread else ()):
+        external = ExternalId.of_message(message.platforms, {})
+        if message.role == role and message.deleted_at is None and external is not None:
+            return external
+    return None
+
+
+def _told(message: Message) -> str:
+    who = "you" if message.role == "user" else "bot"
+    said = "(deleted)" if message.deleted_at else message.text + (" (edited)" if message.edited_at else "")
+    reactions = "".join(f"  {emoji} {len(users)}" for emoji, users in message.reactions.items())
+    return f"{message.sequence:>4}  {message.created_at:%Y-%m-%d %H:%M}  {who}: {said}{reactions}"
+
+
+def _count(thread: Thread) -> str:
+    count = len(thread.messages)
+    return f"{count} message{'' if count == 1 else 's'}"
+
+
+async def _lines() -> AsyncIterator[str]:
+    """Yield stdin's lines.
+
+    A thread reads the file descriptor itself: it is left behind, blocked, when the program ends before stdin does, and
+    must then hold no lock of Python's own stdin.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=16)
+
+    def read() -> None:
+        while True:
+            try:
+                chunk = os.read(sys.stdin.fileno(), 65_536)
+            except OSError:
+                chunk = b""
+            try:
+                asyncio.run_coroutine_threadsafe(queue.put(chunk), loop).result()
+            except (RuntimeError, asyncio.CancelledError):
+                return  # the loop has ended
+            if not chunk:
+                return
+
+    threading.Thread(target=read, name="backscroll-stdin", daemon=True).start()
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    rest = ""
+    while chunk := await queue.get():
+        *lines, rest = (rest + decode(chunk)).split("\n")
+        for line in lines:
+            yield line.removesuffix("\r")
+    rest += decode(b"", final=True)
+    if rest:
+        yield rest

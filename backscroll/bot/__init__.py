@@ -1,0 +1,1 @@
+"""The running app: configuration, the conversation manager, answering, the command line."""

@@ -1,0 +1,182 @@
+"""The composition root: from a configuration to a running bot, and to its end.
+
+Proved by `tests/scenario/test_run.py` and `tests/scenario/test_kill.py`.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from backscroll.adapters.base import Adapter
+from backscroll.adapters.console import ConsoleAdapter
+from backscroll.bot.answering import Answering
+from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
+from backscroll.bot.delivery import Limits
+from backscroll.bot.handling import Handler
+from backscroll.bot.manager import ConversationManager, Policy
+from backscroll.errors import AdapterError, StorageError, StorageUnavailableError
+from backscroll.storage.provider import StorageProvider
+from backscroll.storage.values import utc_now
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+TOLD_EVERY_S = 60.0
+SWEEP_EVERY_S = 3600.0
+EARLY_EVENTS_LIVE = timedelta(hours=72)
+ENDED_AT_ONCE = 130
+
+
+async def run(handler: Handler, config: Config | Path | str = "config.yaml") -> None:
+    """Run a bot with this handler, in place of the one that the configuration names, until it ends or is cancelled.
+
+    Raises: ConfigError, StorageError, AdapterError: as `backscroll run` reports them.
+    """
+    loaded = config if isinstance(config, Config) else load_config(Path(config))
+    await run_bot(replace(loaded, handler_function=handler))
+
+
+async def run_bot(config: Config) -> None:
+    """Run a bot until its adapters have no more events and all is answered, or SIGINT or SIGTERM stops it.
+
+    Waits for a storage that does not answer; a second signal ends the process at once, with code 130.
+
+    Raises: StorageRefusedError: the storage cannot be used. AdapterError: a platform refused, and the rest has ended.
+    """
+    async with AsyncExitStack() as stack:
+        stopped = stack.enter_context(_signals())
+        provider: StorageProvider = config.storage.provider_class(**config.storage.options)
+        stack.push_async_callback(provider.close)
+        if not await _until(stopped, _open(provider)):
+            return
+        adapters = {adapter.platform: adapter for adapter in make_adapters(config.adapters)}
+        for adapter in adapters.values():
+            await stack.enter_async_context(adapter)
+        answering = Answering(provider, adapters, config.handler_function, limits_of(config.bot))
+        manager = ConversationManager(provider, policy_of(config.bot), answering.wake)
+        await stack.enter_async_context(answering)
+        await stack.enter_async_context(_in_background(_sweep(provider)))
+        await _until(stopped, _serve(adapters.values(), manager, answering))
+
+
+def make_adapters(configs: AdapterConfigs) -> list[Adapter]:
+    """Make an adapter for each platform that the configuration names."""
+    return [ConsoleAdapter()] if configs.console is not None else []
+
+
+def policy_of(bot: BotConfig) -> Policy:
+    """Take from the configuration what is kept and answered."""
+    users, channels = bot.allow.users, bot.allow.channels
+    return Policy(
+        answer=bot.answer,
+        record=bot.record,
+        users=None if users == "all" else users,
+        channels=None if channels == "all" else channels,
+    )
+
+
+def limits_of(bot: BotConfig) -> Limits:
+    """Take from the configuration how answers are made."""
+    return Limits(
+        history_limit=bot.history_limit,
+        handler_timeout_s=bot.handler_timeout_s,
+        max_parallel=bot.max_parallel,
+        lease_s=bot.lease_s,
+        shutdown_grace_s=bot.shutdown_grace_s,
+        latest=bot.overlap == "latest",
+        failure_text=bot.failure_text,
+    )
+
+
+async def _open(provider: StorageProvider) -> None:
+    """Initialize the provider, as soon as its storage answers."""
+    told_at = -TOLD_EVERY_S
+    clock = asyncio.get_running_loop().time
+    while True:
+        try:
+            return await provider.initialize()
+        except StorageUnavailableError as error:
+            if clock() - told_at >= TOLD_EVERY_S:
+                log.warning("Waiting for the storage: %s", error)
+                told_at = clock()
+        await asyncio.sleep(RETRY_S)
+
+
+async def _serve(adapters: Iterable[Adapter], manager: ConversationManager, answering: Answering) -> None:
+    """Take events in until no adapter has more, and answer what was asked.
+
+    One platform that refuses does not end the others; its error is raised when they have ended.
+    """
+
+    async def serve(adapter: Adapter) -> None:
+        try:
+            await adapter.serve(manager)
+        except AdapterError as error:
+            log.error("%s is left: %s", adapter.platform, error)
+            raise
+
+    outcomes = await asyncio.gather(*map(serve, adapters), return_exceptions=True)
+    await answering.drained()
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _sweep(provider: StorageProvider) -> None:
+    while True:
+        try:
+            await provider.sweep_early_events(utc_now() - EARLY_EVENTS_LIVE)
+        except StorageError as error:
+            log.warning("Sweeping is put off: %s", error.message)
+        await asyncio.sleep(SWEEP_EVERY_S)
+
+
+async def _until(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do the work, unless the signal to stop comes first; tell whether it was done."""
+    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait([doing, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+        return doing.done()
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.wait([doing, stopping])
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """Give the event that SIGINT and SIGTERM set; the second of them ends the process at once."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        if stopped.is_set():
+            os._exit(ENDED_AT_ONCE)
+        stopped.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

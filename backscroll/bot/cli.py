@@ -1,0 +1,93 @@
+"""The command line: `backscroll run`, `backscroll check`.
+
+An error is printed as its fact and its hint, never as a traceback. Exit codes: 0, 1 unexpected, 2 configuration,
+3 storage, 4 adapter. Proved by `tests/scenario/test_cli.py`.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backscroll.bot.app import run_bot
+from backscroll.bot.config import Config, load_config
+from backscroll.bot.handling import place_of
+from backscroll.errors import AdapterError, ConfigError, StorageError
+
+UNEXPECTED, CONFIGURATION, STORAGE, ADAPTER = 1, 2, 3, 4
+
+app = typer.Typer(
+    help="Slack and Discord bots whose conversations are kept.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+ConfigFile = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="BACKSCROLL_CONFIG", help="The configuration file.", metavar="FILE"),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to stderr.")]
+DEFAULT_CONFIG = Path("config.yaml")
+
+
+@app.command()
+def run(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
+    """Run the bot until Ctrl-C, SIGTERM, or the end of what it listens to."""
+    _log_to_stderr(verbose)
+    asyncio.run(run_bot(load_config(config)))
+
+
+@app.command()
+def check(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
+    """Check the configuration and the storage, changing nothing."""
+    _log_to_stderr(verbose)
+    loaded = load_config(config)
+    asyncio.run(_check(loaded))
+    typer.echo(f"{config} is right, and the storage can be used.")
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app(prog_name="backscroll")
+    except ConfigError as error:
+        for message, hint in error.faults:
+            _tell(message, hint)
+        sys.exit(CONFIGURATION)
+    except StorageError as error:
+        _tell(error.message, error.hint)
+        sys.exit(STORAGE)
+    except AdapterError as error:
+        _tell(error.message, error.hint)
+        sys.exit(ADAPTER)
+    except BrokenPipeError:
+        # Who read our output has gone. Python would complain again when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNEXPECTED)
+    except Exception as error:  # noqa: BLE001  # its text may hold what people wrote
+        _tell(f"Backscroll stopped: {type(error).__name__} at {place_of(error)}.", "This is a defect of Backscroll.")
+        sys.exit(UNEXPECTED)
+
+
+async def _check(config: Config) -> None:
+    provider = config.storage.provider_class(**config.storage.options)
+    try:
+        await provider.check()
+    finally:
+        await provider.close()
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def _tell(message: str, hint: str) -> None:
+    typer.echo(message, err=True)
+    if hint:
+        typer.echo(f"  {hint}", err=True)

@@ -1,0 +1,257 @@
+"""Keys of the configuration, read from a YAML tree by their annotations.
+
+A section is a frozen dataclass: its fields are the keys, their annotations the types, their defaults the defaults. The
+keywords of a constructor are read in the same way. Understood are int, float, bool, str, Literal, dataclasses, list and
+frozenset of these, and unions; under any other annotation the value is passed on as it stands.
+
+Knows no key by name. Proved by `tests/unit/bot/test_config.py`.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from backscroll.bot.config.faults import Faults, dotted, known, listed, nearest
+from backscroll.bot.config.placeholders import is_unquoted_placeholder
+from backscroll.bot.config.yaml_lines import Broken, Mapping, Node, Plain, Scalar, Sequence, resolve
+
+
+@dataclass(frozen=True)
+class Between:
+    """The least and the greatest number, or number of characters, inclusive."""
+
+    low: float
+    high: float
+
+
+class AsWritten:
+    """Marks a text that may stand in the file as a number: `007` and `123` are kept as their characters."""
+
+
+Text = Annotated[str, Between(1, 4_000)]
+Id = Annotated[str, Between(1, 500), AsWritten()]
+
+UNREADABLE: Any = object()
+"""What a node gives whose fault is reported."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What may stand under a key."""
+
+    annotation: Any
+    is_required: bool = False
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One alternative of a union, with what marks it."""
+
+    type: Any
+    marks: tuple[Any, ...]
+
+
+def keys_of(model: type[Any]) -> dict[str, Key]:
+    """Return the keys of a section's dataclass."""
+    hints = typing.get_type_hints(model, include_extras=True)
+    unset = dataclasses.MISSING
+    return {
+        field.name: Key(hints[field.name], field.default is unset and field.default_factory is unset)
+        for field in dataclasses.fields(model)
+    }
+
+
+def read_keys(section: Mapping, keys: dict[str, Key], where: str, line: int, faults: Faults) -> dict[str, Any]:
+    """Return the values that are right, by key; add a fault for each that is unknown, missing or of another type.
+
+    Args: line: where a missing key is reported.
+    """
+    check_names(section, keys, where, faults)
+    values = {}
+    for name, key in keys.items():
+        entry = section.entries.get(name)
+        if entry is None:
+            if key.is_required:
+                faults.add(line, f"{known(where, name)} is needed, and is missing.", f"Add it under {where}.")
+            continue
+        value = read_value(entry.node, key.annotation, known(where, name), faults)
+        if value is not UNREADABLE:
+            values[name] = value
+    return values
+
+
+def check_names(section: Mapping, names: typing.Iterable[str], where: str, faults: Faults) -> None:
+    """Add a fault for each key that is none of `names`, with the nearest of them."""
+    right = list(names)
+    for name, entry in section.entries.items():
+        if name in right:
+            continue
+        meant = nearest(name, right)
+        if meant is not None:
+            hint = f"Did you mean {known(where, meant)}?"
+        elif right:
+            hint = f"Known here: {', '.join(right)}."
+        else:
+            hint = f"{where} has no keys; remove it."
+        faults.add(entry.line, f"{dotted(where, name)} is not a known key.", hint)
+
+
+def read_value(node: Node, annotation: Any, where: str, faults: Faults) -> Any:
+    """Return the value of a node as the annotation asks for it, or `UNREADABLE` with at least one fault added."""
+    if isinstance(node, Broken):
+        return UNREADABLE
+    members = list(_members(annotation))
+    for member in members:
+        value = _matched(node, member, where, faults)
+        if value is not _NO_MATCH:
+            return value if value is UNREADABLE else _measured(value, member, node.line, where, faults)
+    expected = listed(dict.fromkeys(_expected(member) for member in members if member.type is not None) or ["nothing"])
+    faults.add(node.line, f"{where} must be {expected}; got {_got(node, members)}.", _hint(node, members))
+    return UNREADABLE
+
+
+def as_section(node: Node, where: str, faults: Faults) -> Mapping | None:
+    """Return a section's mapping; a key with nothing under it is an empty one. None when it is something else."""
+    if isinstance(node, Mapping):
+        return node
+    if isinstance(node, Scalar) and node.value is None:
+        return Mapping(node.line)
+    if not isinstance(node, Broken):
+        faults.add(node.line, f"{where} must be a mapping; got {_got(node, [])}.", "Indent its keys under it.")
+    return None
+
+
+_NO_MATCH: Any = object()
+
+
+def _members(annotation: Any, marks: tuple[Any, ...] = ()) -> Iterator[_Member]:
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        yield from _members(inner, (*marks, *more))
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from _members(part, marks)
+    else:
+        yield _Member(None if annotation is type(None) else annotation, marks)
+
+
+def _matched(node: Node, member: _Member, where: str, faults: Faults) -> Any:
+    wanted, origin = member.type, get_origin(member.type)
+    if dataclasses.is_dataclass(wanted):
+        if isinstance(node, Mapping) or (isinstance(node, Scalar) and node.value is None):
+            return _read_model(node, wanted, where, faults)
+        return _NO_MATCH
+    if origin in (list, frozenset):
+        return _read_items(node, member, where, faults) if isinstance(node, Sequence) else _NO_MATCH
+    if wanted is None or wanted in (int, float, bool, str) or origin is Literal:
+        return _read_scalar(node, member) if isinstance(node, Scalar) else _NO_MATCH
+    return _as_it_stands(node)
+
+
+def _read_model(node: Mapping | Scalar, model: Any, where: str, faults: Faults) -> Any:
+    section = node if isinstance(node, Mapping) else Mapping(node.line)
+    keys = keys_of(model)
+    before = faults.count
+    values = read_keys(section, keys, where, node.line, faults)
+    return model(**values) if faults.count == before else UNREADABLE
+
+
+def _read_items(node: Sequence, member: _Member, where: str, faults: Faults) -> Any:
+    item = next(iter(get_args(member.type)), Any)
+    values = [read_value(each, item, where, faults) for each in node.items]
+    return UNREADABLE if any(value is UNREADABLE for value in values) else get_origin(member.type)(values)
+
+
+def _read_scalar(node: Scalar, member: _Member) -> Any:
+    wanted = member.type
+    if get_origin(wanted) is Literal:
+        values = (node.value, resolve(node.text)) if node.substituted else (node.value,)
+        rights = (
+            right for right in get_args(wanted) for value in values if right == value and type(right) is type(value)
+        )
+        return next(rights, _NO_MATCH)
+    if wanted is str:
+        if type(node.value) in (int, float) and any(isinstance(mark, AsWritten) for mark in member.marks):
+            return node.text
+        return node.value if isinstance(node.value, str) else _NO_MATCH
+    value = resolve(node.text) if node.substituted else node.value
+    if wanted is None:
+        return None if value is None else _NO_MATCH
+    if wanted is float and type(value) in (int, float):
+        return _finite(value)
+    return value if type(value) is wanted else _NO_MATCH
+
+
+def _finite(value: Plain) -> Any:
+    try:
+        number = float(value)  # type: ignore[arg-type]  # the caller has looked: it is a number
+    except OverflowError:
+        return _NO_MATCH
+    return number if math.isfinite(number) else _NO_MATCH
+
+
+def _as_it_stands(node: Node) -> Any:
+    if isinstance(node, Mapping):
+        values: Any = {key: _as_it_stands(entry.node) for key, entry in node.entries.items()}
+        return UNREADABLE if UNREADABLE in values.values() else values
+    if isinstance(node, Sequence):
+        values = [_as_it_stands(item) for item in node.items]
+        return UNREADABLE if UNREADABLE in values else values
+    return node.value if isinstance(node, Scalar) else UNREADABLE
+
+
+def _measured(value: Any, member: _Member, line: int, where: str, faults: Faults) -> Any:
+    size = len(value) if isinstance(value, str) else value
+    for mark in member.marks:
+        if isinstance(mark, Between) and not mark.low <= size <= mark.high:
+            unit = " characters long" if isinstance(value, str) else ""
+            fact = f"{where} must be from {mark.low:g} to {mark.high:,g}{unit}"
+            faults.add(line, f"{fact}; got {'less' if size < mark.low else 'more'}.", "Choose one in this range.")
+            return UNREADABLE
+    return value
+
+
+_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _expected(member: _Member) -> str:
+    if get_origin(member.type) is Literal:
+        return listed(str(right) for right in get_args(member.type))
+    if dataclasses.is_dataclass(member.type):
+        return "a mapping"
+    return _NAMES.get(member.type, "a list")
+
+
+def _got(node: Node, members: list[_Member]) -> str:
+    if isinstance(node, Sequence):
+        return "a list"
+    if not isinstance(node, Scalar):
+        return "a mapping"
+    if isinstance(node.value, str):
+        has_words = any(get_origin(member.type) is Literal for member in members)
+        return "an empty text" if not node.value else "another text" if has_words else "text"
+    if node.value is None:
+        return "nothing"
+    return {bool: "true or false", int: "a whole number", float: "a number with a fraction"}[type(node.value)]
+
+
+def _hint(node: Node, members: list[_Member]) -> str:
+    if is_unquoted_placeholder(node):
+        return 'Put the placeholder in quotes: "{NAME}".'
+    kinds = {get_origin(member.type) or member.type for member in members}
+    words = [str(right) for member in members if get_origin(member.type) is Literal for right in get_args(member.type)]
+    if isinstance(node, Scalar) and isinstance(node.value, str) and (meant := nearest(node.value, words)):
+        return f"Did you mean {meant}?"
+    if kinds & {list, frozenset}:
+        return "Write a list in brackets: [first, second]."
+    if kinds & {int, float}:
+        return "Write it in digits, without quotes."
+    if bool in kinds:
+        return "Write true or false, without quotes."
+    if str in kinds:
+        return "Put it in quotes."
+    return f"Write {listed(words)}." if words else "Indent its keys under it."

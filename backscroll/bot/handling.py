@@ -1,0 +1,115 @@
+"""Running a user's handler: whatever it does, out comes a message, nothing, or a `HandlerError`.
+
+An exception's text may hold what people wrote, so of an exception only its type and place go on. Proved by
+`tests/unit/bot/test_handling.py`.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from backscroll.bot.turn import Turn
+from backscroll.errors import BackscrollError
+from backscroll.storage.models import Message
+
+Handler = Callable[[Turn], Any]
+
+
+class HandlerError(BackscrollError):
+    """The handler made no answer."""
+
+
+async def run_handler(handler: Handler, turn: Turn, timeout_s: float) -> Message | None:
+    """Run a handler and return its answer, None when there is none; a blank text is none.
+
+    A plain function runs in a thread, which is left to itself when the time is over. An async iterator's texts are
+    joined.
+
+    Raises: HandlerError: it raised, took longer than `timeout_s`, or returned something else than a text, a `Message`,
+        an async iterator of texts, or None.
+    """
+    limit = asyncio.timeout(timeout_s)
+    try:
+        async with limit:
+            result = await _call(handler, turn)
+    except HandlerError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a handler may raise anything
+        if limit.expired():
+            raise HandlerError(f"The handler took longer than {timeout_s:g} s.") from None
+        raise HandlerError(f"The handler raised {type(error).__name__} at {place_of(error)}.") from None
+    if result is None or (isinstance(result, str) and not result.strip()):
+        return None
+    if isinstance(result, str):
+        return Message(role="assistant", content=result)
+    if isinstance(result, Message) and result.role == "assistant":
+        return result if result.text.strip() else None
+    raise _wrong(
+        f"a {type(result).__name__}" if not isinstance(result, Message) else f"a message of role {result.role}"
+    )
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an exception was raised, `file.py:12`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
+async def _call(handler: Handler, turn: Turn) -> Any:
+    if inspect.isasyncgenfunction(handler) or inspect.iscoroutinefunction(handler):
+        result = handler(turn)
+    else:
+        result = await _in_thread(handler, turn)
+    if inspect.isawaitable(result):
+        result = await result
+    return await _join(result) if isinstance(result, AsyncIterator) else result
+
+
+async def _in_thread(handler: Handler, turn: Turn) -> Any:
+    """Run a plain function in a daemon thread: one that hangs keeps neither a pool's place nor the process's end."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            settle = functools.partial(_settle, done, context.run(handler, turn), None)
+        except BaseException as error:  # noqa: BLE001  # it is raised where the thread is awaited
+            settle = functools.partial(_settle, done, None, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            loop.call_soon_threadsafe(settle)
+
+    threading.Thread(target=run, name="backscroll-handler", daemon=True).start()
+    return await done
+
+
+def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(result)
+    elif isinstance(error, Exception) and not isinstance(error, StopIteration):
+        done.set_exception(error)
+    else:  # such as SystemExit: a handler ends its answer, never the bot
+        done.set_exception(RuntimeError(type(error).__name__).with_traceback(error.__traceback__))
+
+
+async def _join(texts: AsyncIterator[Any]) -> str:
+    parts = []
+    async for text in texts:
+        if not isinstance(text, str):
+            raise _wrong(f"an iterator of {type(text).__name__}")
+        parts.append(text)
+    return "".join(parts)
+
+
+def _wrong(got: str) -> HandlerError:
+    return HandlerError(
+        f"The handler returned {got}; expected a text, an assistant's Message, an async iterator of texts, or None."
+    )

@@ -1,0 +1,92 @@
+"""Every error that Backscroll raises on purpose.
+
+    BackscrollError
+    ├── StorageError (a RuntimeError)
+    │   ├── StorageUnavailableError    the database does not answer now; asking again may help
+    │   ├── StorageRefusedError        the database answers, and says no; asking again does not help
+    │   │   └── SchemaTooNewError
+    │   ├── StoreClosedError
+    │   ├── ThreadNotFoundError
+    │   ├── ThreadExistsError
+    │   ├── MessageExistsError
+    │   ├── AliasInUseError
+    │   └── AnswerLostError
+    ├── AdapterError                   the platform refuses; asking again does not help
+    │   └── AdapterUnavailableError    the platform does not answer now; asking again may help
+    └── ConfigError
+
+An error has a `message`, the fact, and a `hint`, the next step. Neither ever holds a message's text, a token or a password.
+A value that no backend could store is a plain `ValueError`. Knows nothing of the rest of the package. Proved by
+`tests/unit/test_errors.py`.
+"""
+
+
+class BackscrollError(Exception):
+    """Backscroll could not go on."""
+
+    def __init__(self, message: str = "", hint: str = "") -> None:
+        self.message = message or (type(self).__doc__ or "").partition("\n")[0]
+        self.hint = hint
+        super().__init__(self.message, hint)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class StorageError(BackscrollError, RuntimeError):
+    """The storage did not do what it was asked."""
+
+
+class StorageUnavailableError(StorageError):
+    """The storage does not answer."""
+
+
+class StorageRefusedError(StorageError):
+    """The storage answers, and refuses."""
+
+
+class SchemaTooNewError(StorageRefusedError):
+    """The database was written by a newer release."""
+
+
+class StoreClosedError(StorageError):
+    """The store is closed."""
+
+
+class ThreadNotFoundError(StorageError):
+    """No thread has this id."""
+
+
+class ThreadExistsError(StorageError):
+    """A thread with this id exists already."""
+
+
+class MessageExistsError(StorageError):
+    """A message with this id exists already in another thread."""
+
+
+class AliasInUseError(StorageError):
+    """The alias belongs to another thread."""
+
+
+class AnswerLostError(StorageError):
+    """The answer was taken over, because its lease ended."""
+
+
+class AdapterError(BackscrollError):
+    """The chat platform did not do what it was asked."""
+
+
+class AdapterUnavailableError(AdapterError):
+    """The chat platform does not answer."""
+
+
+class ConfigError(BackscrollError):
+    """The configuration has faults.
+
+    `faults` are all of them, each a `(message, hint)`.
+    """
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(message for message, _ in faults), "\n".join(hint for _, hint in faults))

@@ -1,0 +1,117 @@
+"""Where threads and messages live outside: `ThreadKey` and `ExternalId`.
+
+Their parts are texts that every backend can hold, cleaned like a model's; written as an alias, a key has 500 characters
+at most. The platforms' own field names stand here and nowhere else in storage. Proved by
+`tests/unit/storage/test_keys.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote, unquote
+
+from backscroll.storage.values import ID_LENGTH, clean_text
+
+_FIELDS = {
+    "slack": ("team", "channel", "thread_ts", "ts"),
+    "discord": ("guild", "channel", "thread", "message"),
+}
+_OTHER = ("workspace", "channel", "thread", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadKey:
+    """Where a thread lives outside. In a DM the `thread` part repeats the channel.
+
+    Raises: ValueError: a part is no text, or the alias would have more than 500 characters.
+    """
+
+    platform: str
+    workspace: str
+    channel: str
+    thread: str
+
+    def __post_init__(self) -> None:
+        _clean_parts(self)
+
+    @property
+    def alias(self) -> str:
+        """The alias the thread is found by, such as `slack:T1:C123:1712.0001`; no two keys share one."""
+        return _join(self.platform, self.workspace, self.channel, self.thread)
+
+    @classmethod
+    def from_alias(cls, alias: str) -> Self | None:
+        """Read an alias back; None when it is no key's alias."""
+        parts = alias.split(":")
+        if len(parts) != 4 or len(alias) > ID_LENGTH or not alias.isascii():
+            return None
+        key = cls(*(unquote(part) for part in parts))
+        return key if key.alias == alias else None
+
+    @property
+    def platforms(self) -> dict[str, dict[str, Any]]:
+        """What `Thread.platforms` says of this key, such as `{"slack": {"team": …, "channel": …, "thread_ts": …}}`."""
+        workspace, channel, thread, _ = _FIELDS.get(self.platform, _OTHER)
+        return {self.platform: {workspace: self.workspace, channel: self.channel, thread: self.thread}}
+
+    def message(self, external_id: str) -> "ExternalId":
+        """Name one message of the channel that this thread lives in."""
+        return ExternalId(self.platform, self.workspace, self.channel, external_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalId:
+    """Where one message lives outside. Storage keeps each once.
+
+    Raises: ValueError: as for a `ThreadKey`.
+    """
+
+    platform: str
+    workspace: str
+    channel: str
+    id: str
+
+    def __post_init__(self) -> None:
+        _clean_parts(self)
+
+    @property
+    def platforms(self) -> dict[str, dict[str, Any]]:
+        """What `Message.platforms` says of this id, such as `{"slack": {"team": …, "channel": …, "ts": …}}`."""
+        workspace, channel, _, message = _FIELDS.get(self.platform, _OTHER)
+        return {self.platform: {workspace: self.workspace, channel: self.channel, message: self.id}}
+
+    @classmethod
+    def of_message(cls, platforms: dict[str, dict[str, Any]], thread: dict[str, dict[str, Any]]) -> Self | None:
+        """Read the id out of a message's `platforms`; None when it names no channel and id.
+
+        Args: thread: its thread's `platforms`, which give the workspace where the message's do not.
+        """
+        for platform, place in platforms.items():
+            workspace, channel, _, message = (_name(place.get(field)) for field in _FIELDS.get(platform, _OTHER))
+            if channel is None or message is None:
+                continue
+            if workspace is None:
+                workspace = _name(thread.get(platform, {}).get(_FIELDS.get(platform, _OTHER)[0]))
+            return cls(platform, workspace or "", channel, message)
+        return None
+
+
+def _name(value: Any) -> str | None:
+    """Read a name of a place: a text, or a number as some libraries give it; anything else names nothing."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value else None
+
+
+def _clean_parts(key: "ThreadKey | ExternalId") -> None:
+    for name in key.__slots__:
+        value = getattr(key, name)
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is a text, got {type(value).__name__}")
+        object.__setattr__(key, name, clean_text(value))
+    length = len(_join(*(getattr(key, name) for name in key.__slots__)))
+    if length > ID_LENGTH:
+        raise ValueError(f"a key has {ID_LENGTH} characters at most when written as an alias, got {length}")
+
+
+def _join(*parts: str) -> str:
+    return ":".join(quote(part, safe="@/+ ~!$&'()*,;=") for part in parts)

@@ -1,0 +1,185 @@
+"""Messages: appended, recorded as they arrive, read by pages, edited, deleted.
+
+Proved by `tests/contract/test_messages.py` and `test_record.py`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.models import Message
+from backscroll.storage.provider.answers import AnswerCalls
+from backscroll.storage.provider.rows import (
+    clear_row,
+    edit_row,
+    instant_of,
+    instant_text,
+    message_elsewhere,
+    message_of,
+    thread_row,
+)
+from backscroll.storage.records import Arrival, MessageVersion, Recorded
+
+
+class MessageCalls(AnswerCalls):
+    """The calls for messages, with defaults on the six primitives."""
+
+    async def append_message(self, thread_id: str, message: Message) -> Message:
+        """Append one message and return it with its sequence.
+
+        Atomic: the number and the row commit together or not at all. A message whose id, or whose external id (as its
+        `platforms` say), is stored in this thread already is returned unchanged. An external id that another thread
+        holds stays there; this message is then a copy without one.
+
+        Raises: ThreadNotFoundError: no thread has this id. MessageExistsError: another thread has a message of this id.
+        """
+        async with self._exclusive:
+            thread = await self.get("threads", thread_id)
+            external = ExternalId.of_message(message.platforms, thread["platforms"]) if thread else None
+            return (await self._append(thread_id, message, external))[0]
+
+    async def record_message(self, arrival: Arrival) -> Recorded | None:
+        """Keep a message that came from outside, in one transaction: thread, alias, message, and an answer if one is due.
+
+        A repeat, by external id or by message id, changes nothing but that an answer may now be due, and gives the
+        message that is stored; by external id also where the key names another thread by now, or none. Changes that
+        came before the message are applied.
+
+        Returns: None when the thread is unknown and the arrival does not open one.
+        Raises: MessageExistsError: another thread has a message of this id, under another external id.
+        """
+        async with self._exclusive:
+            thread_id = await self._thread_for(arrival)
+            if thread_id is None:
+                return None
+            message, is_new = await self._append(thread_id, arrival.message, arrival.external)
+            asked = False
+            if await self._is_due(thread_id, arrival, message):
+                asked = await self._ask(thread_id, message.id, arrival.key)
+            return Recorded(thread_id, message, is_new, asked)
+
+    async def get_message(self, message_id: str) -> tuple[str, Message] | None:
+        """Return a message and the id of its thread, `(thread_id, message)`, or None."""
+        row = await self._message_row(message_id)
+        return None if row is None else (row["thread_id"], message_of(row))
+
+    async def find_external(self, external: ExternalId) -> tuple[str, Message] | None:
+        """Return the message that holds an external id and the id of its thread, `(thread_id, message)`, or None."""
+        row = await self._external_row(external)
+        return None if row is None else (row["thread_id"], message_of(row))
+
+    async def read_messages(
+        self, thread_id: str, *, limit: int | None = None, before: int | None = None
+    ) -> list[Message]:
+        """Return the newest `limit` messages (None: all), oldest first, tombstones too; empty for an unknown thread.
+
+        Args: before: a sequence, exclusive; None means from the newest.
+        """
+        thread = await self.get("threads", thread_id)
+        if thread is None:
+            return []
+        end = thread["last_sequence"] + 1
+        return await self._newest_messages(thread_id, end if before is None else min(before, end), limit)
+
+    async def edit_message(
+        self, message_id: str, content: str | list[dict[str, Any]], *, edited_at: datetime | None = None
+    ) -> Message | None:
+        """Change a message's content, keep what it said before as a version, and return it.
+
+        An edit that is not later than the one that stands changes nothing.
+
+        Args: edited_at: the edit's own time on the platform; None means now, and wins.
+        Returns: the message as it stands; None when it is unknown or a tombstone.
+        """
+        async with self._exclusive:
+            return await self._edit_message(message_id, content, edited_at)
+
+    async def delete_message(self, message_id: str, *, deleted_at: datetime | None = None) -> bool:
+        """Make a message a tombstone: content, versions, reactions and files go, the row keeps its sequence.
+
+        Returns: False when it is unknown or a tombstone already.
+        """
+        async with self._exclusive:
+            row = await self._message_row(message_id)
+            return row is not None and await self._change(row, clear_row(row, deleted_at))
+
+    async def get_message_versions(self, message_id: str) -> list[MessageVersion]:
+        """Return what a message said before each edit, oldest first; empty for an unknown message or a tombstone."""
+        row = await self._message_row(message_id)
+        return [
+            MessageVersion(version["content"], datetime.fromisoformat(version["at"]))
+            for version in (row["versions"] if row else ())
+        ]
+
+    async def record_edit(
+        self,
+        external: ExternalId,
+        content: str | list[dict[str, Any]],
+        edited_at: datetime,
+        *,
+        only_in: str | None = None,
+    ) -> bool:
+        """Keep an edit that came from outside; before its message, it waits for it.
+
+        Args: only_in: an alias; an edit before its message is dropped when no thread has it. None means it waits.
+        Returns: whether a stored message changed.
+        """
+        async with self._exclusive:
+            row = await self._external_row(external)
+            if row is not None:
+                return await self._change(row, edit_row(row, content, edited_at))
+            if only_in is None or await self.get("aliases", only_in) is not None:
+                await self._hold_early(external, kind="edit", content=content, at=instant_text(edited_at))
+            return False
+
+    async def record_deletion(self, external: ExternalId, deleted_at: datetime) -> bool:
+        """Keep a deletion that came from outside; before its message, it waits for it.
+
+        Returns: whether a stored message became a tombstone.
+        """
+        async with self._exclusive:
+            row = await self._external_row(external)
+            if row is not None:
+                return await self._change(row, clear_row(row, deleted_at))
+            await self._hold_early(external, kind="delete", at=instant_text(deleted_at))
+            return False
+
+    async def sweep_early_events(self, before: datetime) -> int:
+        """Drop changes that have waited for their message since before this instant, and return how many messages'."""
+        async with self._exclusive:
+            old = [
+                row["key"]
+                for row in await self.query("early_events", {})
+                if (instant_of(row["since"]) or before) < before
+            ]
+            for key in old:
+                await self.delete("early_events", key)
+            return len(old)
+
+    async def _thread_for(self, arrival: Arrival) -> str | None:
+        alias = arrival.key.alias
+        if arrival.external is not None and (held := await self._external_row(arrival.external)) is not None:
+            return str(held["thread_id"])
+        holder = await self.get("aliases", alias)
+        if holder is not None and await self.get("threads", holder["thread_id"]) is not None:
+            return str(holder["thread_id"])
+        if not arrival.opens:
+            return None
+        if await self._message_row(arrival.message.id) is not None:
+            raise message_elsewhere(arrival.message.id)
+        thread = arrival.new_thread()
+        row = thread_row(thread) | {
+            "title": thread.title,
+            "user_id": thread.user_id,
+            "agent_name": thread.agent_name,
+            "platforms": thread.platforms,
+        }
+        # The alias first: when this is cut off, the next message opens its thread, and nobody meets an empty one.
+        await self.set("aliases", alias, {"thread_id": thread.id})
+        await self._set_thread(row)
+        return thread.id
+
+    async def _is_due(self, thread_id: str, arrival: Arrival, message: Message) -> bool:
+        if message.deleted_at is not None or arrival.asks == "no":
+            return False
+        return arrival.asks == "yes" or bool(await self.query("answers", {"thread_id": thread_id}))

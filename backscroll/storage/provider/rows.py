@@ -1,0 +1,265 @@
+"""How the defaults lay threads and messages out in keyed values, and change them.
+
+A thread is `threads[id]`, its message n is `messages[[id, n]]`, and `message_places` and `external_ids` say where a
+message stands. The message's value is written first and the rest follows, so an append that was cut off anywhere is
+completed by the next one; no list is read and nothing grows with the thread. Everything here expects the lock of the
+defaults to be held. Overrides of the public calls leave all of it unused.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from backscroll.errors import MessageExistsError, ThreadNotFoundError
+from backscroll.storage.changes import remember
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.models import Message, Thread
+from backscroll.storage.provider.primitives import Primitives, join_key
+from backscroll.storage.values import as_utc, canonical_json, utc_now
+
+
+class Rows(Primitives):
+    """Threads and messages as keyed values."""
+
+    async def _set_thread(self, row: dict[str, Any]) -> None:
+        # updated_at never goes back, also when the clock does.
+        row["updated_at"] = max(row["updated_at"], instant_text(utc_now()))
+        await self.set("threads", row["id"], row)
+
+    async def _touch(self, thread_id: str) -> None:
+        row = await self.get("threads", thread_id)
+        if row is not None:
+            await self._set_thread(row)
+
+    async def _thread_of(self, row: dict[str, Any], limit: int | None) -> Thread:
+        fields = {name: value for name, value in row.items() if name in Thread.model_fields}
+        messages = await self._newest_messages(row["id"], row["last_sequence"] + 1, limit)
+        return remember(Thread.model_validate(fields | {"messages": messages}))
+
+    async def _newest_messages(self, thread_id: str, before: int, limit: int | None) -> list[Message]:
+        start = 1 if limit is None else max(1, before - limit)
+        rows = [await self.get("messages", join_key(thread_id, number)) for number in range(start, before)]
+        return [message_of(row) for row in rows if row is not None]
+
+    async def _message_row(self, message_id: str) -> dict[str, Any] | None:
+        place = await self.get("message_places", message_id)
+        return None if place is None else await self.get("messages", join_key(place["thread_id"], place["sequence"]))
+
+    async def _external_row(self, external: ExternalId) -> dict[str, Any] | None:
+        holder = await self.get("external_ids", external_key(external))
+        return None if holder is None else await self._message_row(holder["message_id"])
+
+    async def _set_message(self, row: dict[str, Any]) -> None:
+        row["message"]["updated_at"] = instant_text(utc_now())
+        await self.set("messages", join_key(row["thread_id"], row["message"]["sequence"]), row)
+
+    async def _append(self, thread_id: str, message: Message, external: ExternalId | None) -> tuple[Message, bool]:
+        """Append a message, or return the one that is stored, and whether it is new.
+
+        An external id that a message of another thread holds stays with that one.
+        """
+        thread = await self.get("threads", thread_id)
+        if thread is None:
+            raise thread_gone(thread_id)
+        await self._complete_last_append(thread)
+        if external is not None and (holder := await self._external_row(external)) is not None:
+            if holder["thread_id"] == thread_id:
+                return message_of(holder), False
+            external = None
+        if (known := await self._must_not_be_elsewhere(message.id, thread_id)) is not None:
+            return message_of(known), False
+        row = new_message_row(thread_id, message, external, thread["last_sequence"] + 1)
+        if external is not None:
+            await self._apply_early(row, external)
+        await self._set_message(row)
+        await self._complete_last_append(thread)
+        return message_of(row), True
+
+    async def _complete_last_append(self, thread: dict[str, Any]) -> None:
+        following = await self.get("messages", join_key(thread["id"], thread["last_sequence"] + 1))
+        if following is None:
+            return
+        sequence, message_id = thread["last_sequence"] + 1, following["message"]["id"]
+        await self.set("message_places", message_id, {"thread_id": thread["id"], "sequence": sequence})
+        if following["external"] is not None:
+            await self.set("external_ids", following["external"], {"message_id": message_id})
+            await self.delete("early_events", following["external"])
+        thread["last_sequence"] = sequence
+        await self._set_thread(thread)
+
+    async def _must_not_be_elsewhere(self, message_id: str, thread_id: str) -> dict[str, Any] | None:
+        row = await self._message_row(message_id)
+        if row is not None and row["thread_id"] != thread_id:
+            raise message_elsewhere(message_id)
+        return row
+
+    async def _edit_message(self, message_id: str, content: Any, edited_at: datetime | None) -> Message | None:
+        row = await self._message_row(message_id)
+        if row is None or row["message"]["deleted_at"] is not None:
+            return None
+        await self._change(row, edit_row(row, content, edited_at))
+        return message_of(row)
+
+    async def _react(
+        self, message_id: str, emoji: str, user_id: str, added: bool, event_at: datetime | None
+    ) -> bool:
+        row = await self._message_row(message_id)
+        return row is not None and await self._change(row, react_on_row(row, emoji, user_id, added, event_at))
+
+    async def _change(self, row: dict[str, Any], changed: bool) -> bool:
+        """Store a message's value, whose reaction log may have grown also where nothing visible changed."""
+        if changed:
+            await self._set_message(row)
+            await self._touch(row["thread_id"])
+        else:
+            await self.set("messages", join_key(row["thread_id"], row["message"]["sequence"]), row)
+        return changed
+
+    async def _forget_message(self, row: dict[str, Any]) -> None:
+        await self.delete("message_places", row["message"]["id"])
+        if row["external"] is not None:
+            await self.delete("external_ids", row["external"])
+        for part in await self.query("parts", {"message_id": row["message"]["id"]}):
+            await self.delete("parts", part["key"])
+            if part["external"] is not None:
+                await self.delete("external_ids", external_key(ExternalId(**part["external"])))
+        await self.delete("messages", join_key(row["thread_id"], row["message"]["sequence"]))
+
+    async def _hold_early(self, external: ExternalId, **change: Any) -> None:
+        """Keep a change until its message comes."""
+        held = await self.get("early_events", external_key(external)) or {"changes": [], "since": None}
+        held["changes"].append(change)
+        held["since"] = held["since"] or instant_text(utc_now())
+        await self.set("early_events", external_key(external), held)
+
+    async def _apply_early(self, row: dict[str, Any], external: ExternalId) -> None:
+        """Apply the changes that waited for a message, in the platform's order."""
+        held = await self.get("early_events", external_key(external)) or {"changes": []}
+        for change in sorted(held["changes"], key=lambda change: str(change["at"])):
+            at = instant_of(change["at"])
+            if change["kind"] == "edit":
+                edit_row(row, change["content"], at)
+            elif change["kind"] == "delete":
+                clear_row(row, at)
+            else:
+                react_on_row(row, change["emoji"], change["user_id"], change["kind"] == "add", at)
+
+
+def thread_row(thread: Thread) -> dict[str, Any]:
+    """Lay a new thread out as a value."""
+    row: dict[str, Any] = thread.model_dump(mode="json", exclude={"messages"})
+    return row | {
+        "created_at": instant_text(thread.created_at),
+        "updated_at": instant_text(utc_now()),
+        "last_sequence": 0,
+        "title": Thread.model_fields["title"].default,
+        "user_id": None,
+        "agent_name": None,
+        "attributes": {},
+        "platforms": {},
+    }
+
+
+def new_message_row(
+    thread_id: str, message: Message, external: ExternalId | None, sequence: int
+) -> dict[str, Any]:
+    """Lay a new message out as a value; its reactions become a log, in the order of who came first."""
+    log = [
+        {"emoji": emoji, "user_id": user_id, "at": None, "removed": False}
+        for emoji, users in standing(message).items()
+        for user_id in users
+    ]
+    dumped = message.model_dump(mode="json", exclude={"reactions"}) | {"sequence": sequence}
+    return {
+        "thread_id": thread_id,
+        "external": None if external is None else external_key(external),
+        "message": dumped,
+        "reactions": log,
+        "versions": [],
+    }
+
+
+def standing(message: Message) -> dict[str, list[str]]:
+    """Return a message's reactions with each user once, and without the emojis that nobody gave."""
+    return {emoji: list(dict.fromkeys(users)) for emoji, users in message.reactions.items() if users}
+
+
+def message_of(row: dict[str, Any]) -> Message:
+    """Build the message that a value holds."""
+    reactions: dict[str, list[str]] = {}
+    for entry in row["reactions"]:
+        if not entry["removed"]:
+            reactions.setdefault(entry["emoji"], []).append(entry["user_id"])
+    return Message.model_validate(row["message"] | {"reactions": reactions})
+
+
+def edit_row(row: dict[str, Any], content: Any, edited_at: datetime | None) -> bool:
+    """Change the content, keeping the version before; False when a later edit or a deletion stands."""
+    message = row["message"]
+    before = instant_of(message["edited_at"])
+    if message["deleted_at"] is not None or (edited_at and before and edited_at <= before):
+        return False
+    if canonical_json(message["content"]) != canonical_json(content):
+        row["versions"].append({"content": message["content"], "at": message["edited_at"] or message["created_at"]})
+    message["content"] = content
+    # An edit of ours is never older than the one that stands, or a repeat of that one would undo it.
+    message["edited_at"] = instant_text(edited_at or max(utc_now(), before or utc_now()))
+    return True
+
+
+def clear_row(row: dict[str, Any], deleted_at: datetime | None) -> bool:
+    """Make the message a tombstone; False when it is one."""
+    message = row["message"]
+    if message["deleted_at"] is not None:
+        return False
+    message |= {"content": "", "attachments": [], "tool_calls": [], "attributes": {}}
+    message["deleted_at"] = instant_text(deleted_at or utc_now())
+    row["versions"] = []
+    row["reactions"] = []
+    return True
+
+
+def react_on_row(row: dict[str, Any], emoji: str, user_id: str, added: bool, event_at: datetime | None) -> bool:
+    """Add or remove one reaction; False when nothing changed. An older event never undoes a newer one."""
+    if row["message"]["deleted_at"] is not None:
+        return False
+    log = row["reactions"]
+    known = next((entry for entry in log if (entry["emoji"], entry["user_id"]) == (emoji, user_id)), None)
+    at = event_at or utc_now()
+    if known is not None:
+        before = instant_of(known["at"])
+        if event_at and before and event_at <= before:
+            return False
+        at = max(at, before or at)
+        if known["removed"] != added:
+            known["at"] = instant_text(at)
+            return False
+        log.remove(known)
+    log.append({"emoji": emoji, "user_id": user_id, "at": instant_text(at), "removed": not added})
+    return added or known is not None
+
+
+def external_key(external: ExternalId) -> str:
+    """Make the key of an external id."""
+    return join_key(external.platform, external.workspace, external.channel, external.id)
+
+
+def instant_text(instant: datetime) -> str:
+    """Write an instant so that texts compare as instants do."""
+    return as_utc(instant).isoformat(timespec="microseconds")
+
+
+def instant_of(text: str | None) -> datetime | None:
+    """Read an instant back."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def thread_gone(thread_id: str) -> ThreadNotFoundError:
+    """Make the error for an unknown thread."""
+    return ThreadNotFoundError(f"Thread {thread_id} is not stored.", "It may have been deleted, or was never saved.")
+
+
+def message_elsewhere(message_id: str) -> MessageExistsError:
+    """Make the error for a message id that another thread has."""
+    return MessageExistsError(
+        f"Message {message_id} is stored in another thread.", "Give a copy an id of its own: Message(id=new_id(), …)."
+    )

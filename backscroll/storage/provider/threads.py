@@ -1,0 +1,119 @@
+"""Threads: read, written as differences, listed, found by what they carry.
+
+Proved by `tests/contract/test_threads.py`, `test_save.py` and `test_find.py`.
+"""
+
+from typing import Any
+
+from backscroll.storage.changes import ThreadChanges
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.models import Message, Thread
+from backscroll.storage.provider.rows import Rows, thread_gone, thread_row
+from backscroll.storage.values import canonical_json
+
+
+class ThreadCalls(Rows):
+    """The calls for threads, with defaults on the six primitives."""
+
+    async def get_thread(self, thread_id: str, *, limit: int | None = None) -> Thread | None:
+        """Return a thread with its newest `limit` messages (None: all), oldest first; None when there is none."""
+        row = await self.get("threads", thread_id)
+        return None if row is None else await self._thread_of(row, limit)
+
+    async def write_thread(self, changes: ThreadChanges) -> list[Message]:
+        """Store a thread's changes in one transaction and return its messages as stored, in the order of the changes.
+
+        A thread that is unknown is made, unless it was loaded before: then somebody deleted it. Messages that are
+        stored already, by id or by external id, are left alone and returned as they are. Changes of messages that are
+        gone or tombstones are passed over.
+
+        Raises: ThreadNotFoundError: the thread was loaded, and is gone. MessageExistsError: a message's id belongs to
+        another thread.
+        """
+        thread_id = changes.thread.id
+        async with self._exclusive:
+            row = await self.get("threads", thread_id)
+            if row is None and changes.was_loaded:
+                raise thread_gone(thread_id)
+            row = changes.apply_to(row or thread_row(changes.thread))
+            arriving = [(each, ExternalId.of_message(each.platforms, row["platforms"])) for each in changes.messages]
+            for message, external in arriving:
+                holder = None if external is None else await self._external_row(external)
+                if holder is None or holder["thread_id"] != thread_id:
+                    await self._must_not_be_elsewhere(message.id, thread_id)
+            await self._set_thread(row)
+            stored = [(await self._append(thread_id, message, external))[0] for message, external in arriving]
+            for message_id, content in changes.contents.items():
+                await self._edit_message(message_id, content, None)
+            for message_id, emoji, user_id, added in changes.reactions:
+                await self._react(message_id, emoji, user_id, added, None)
+            return stored
+
+    async def delete_thread(self, thread_id: str) -> bool:
+        """Delete a thread and all that belongs to it; False when there is none."""
+        async with self._exclusive:
+            row = await self.get("threads", thread_id)
+            if row is None:
+                return False
+            for message in await self.query("messages", {"thread_id": thread_id}):
+                await self._forget_message(message)
+            for namespace in ("aliases", "answers"):
+                for owned in await self.query(namespace, {"thread_id": thread_id}):
+                    await self.delete(namespace, owned["key"])
+            await self.delete("threads", thread_id)
+            return True
+
+    async def list_threads(
+        self,
+        *,
+        limit: int | None = 100,
+        offset: int = 0,
+        agent_name: str | None = None,
+        user_id: str | None = None,
+        with_messages: bool = True,
+    ) -> list[Thread]:
+        """Return threads, newest first: `updated_at`, then `id`, both descending.
+
+        Args: limit: None means all. with_messages: False leaves the messages out.
+        """
+        rows = await self.query("threads", _filters(agent_name, user_id))
+        rows.sort(key=_newest, reverse=True)
+        end = None if limit is None else offset + limit
+        return [await self._thread_of(row, None if with_messages else 0) for row in rows[offset:end]]
+
+    async def count_threads(self, *, agent_name: str | None = None, user_id: str | None = None) -> int:
+        """Return how many threads `list_threads` would list without a limit."""
+        return len(await self.query("threads", _filters(agent_name, user_id)))
+
+    async def find_by_attributes(self, attributes: dict[str, Any]) -> list[Thread]:
+        """Return the threads whose attributes have all these top-level values, newest first. No filters: all threads.
+
+        Equality is JSON equality: `5`, `5.0`, `"5"`, `true` and `null` differ, and a missing key is not `null`.
+        """
+        return await self._find("attributes", None, attributes)
+
+    async def find_by_platform(self, name: str, place: dict[str, Any]) -> list[Thread]:
+        """Return the threads that live at this place of a platform, newest first. No filters: all of the platform.
+
+        Equality as in `find_by_attributes`.
+        """
+        return await self._find("platforms", name, place)
+
+    async def _find(self, column: str, part: str | None, wanted: dict[str, Any]) -> list[Thread]:
+        marks = {key: canonical_json(value) for key, value in wanted.items()}
+        rows = []
+        for row in await self.query("threads", {}):
+            has = row[column] if part is None else row[column].get(part)
+            if has is not None and all(key in has and canonical_json(has[key]) == marks[key] for key in marks):
+                rows.append(row)
+        rows.sort(key=_newest, reverse=True)
+        return [await self._thread_of(row, None) for row in rows]
+
+
+def _filters(agent_name: str | None, user_id: str | None) -> dict[str, Any]:
+    wanted = {"agent_name": agent_name, "user_id": user_id}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _newest(row: dict[str, Any]) -> tuple[str, str]:
+    return row["updated_at"], row["id"]

@@ -1,0 +1,106 @@
+"""What passes between the bot and storage beside threads and messages: arrivals, answers, parts, rejected events.
+
+Frozen values without behaviour; a repr never shows a text. `provider/` says what each call does with them. Proved by
+`tests/unit/storage/test_records.py`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.models import Message, Thread
+
+Asks = Literal["yes", "if_joined", "no"]
+AnswerState = Literal["waiting", "running", "sending", "sent", "failed", "skipped"]
+FinalState = Literal["sent", "failed", "skipped"]
+PartState = Literal["waiting", "sent"]
+UNFINISHED: tuple[AnswerState, ...] = ("waiting", "running", "sending")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message as it came from outside.
+
+    `asks`: whether an answer is due; `if_joined` when the bot was ever asked in this thread. `opens`: whether a thread
+    is made where the key has none; otherwise such a message is not kept. `title` and the rest are what it is made with.
+    """
+
+    key: ThreadKey
+    message: Message
+    external: ExternalId | None = None
+    asks: Asks = "no"
+    opens: bool = True
+    title: str | None = field(default=None, repr=False)
+    user_id: str | None = None
+    agent_name: str | None = None
+
+    def new_thread(self) -> Thread:
+        """Make the thread for a key that has none."""
+        named = {} if self.title is None else {"title": self.title}
+        return Thread(platforms=self.key.platforms, user_id=self.user_id, agent_name=self.agent_name, **named)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of an arrival. `message` is the one that is stored, also when this was a repeat."""
+
+    thread_id: str
+    message: Message
+    is_new: bool
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The durable duty to answer one message, and its state.
+
+    `position` orders the answers of a thread. `ready_at` is the instant from which it may be taken: when its back-off
+    is over while it waits, when its lease ends while somebody has it. `reason` is why it failed or waits once more.
+    """
+
+    id: str
+    thread_id: str
+    message_id: str
+    position: int
+    key: ThreadKey
+    state: AnswerState
+    owner: str | None
+    tries: int
+    takeovers: int
+    ready_at: datetime
+    reason: str | None
+    answer_message_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One post of an answer. `number` counts from 1; `token` travels with the post, so that it can be found again."""
+
+    message_id: str
+    number: int
+    token: str
+    text: str = field(repr=False)
+    state: PartState
+    external: ExternalId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageVersion:
+    """What a message said before an edit. `written_at` is when that wording came about."""
+
+    content: str | list[dict[str, Any]] = field(repr=False)
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """An event that could not be kept, put aside with its reason."""
+
+    id: str
+    platform: str
+    reason: str
+    payload: dict[str, Any] = field(repr=False)
+    created_at: datetime

@@ -1,0 +1,44 @@
+"""The provider on SQLite and PostgreSQL. Its files mirror `provider/` name by name; each says only what differs.
+
+url, settings, types, tables → engine → rows → early, item → asking → batch → commit → threads → aliases → answers
+→ messages → reactions → rejected
+"""
+
+from typing import Literal
+
+from backscroll.storage.sql.commit import GroupCommit
+from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.rejected import SqlRejected
+from backscroll.storage.sql.settings import PoolSettings
+from backscroll.storage.sql.url import is_memory, parse_url
+
+
+class Provider(SqlRejected):
+    """Storage in a SQLite file, in SQLite's memory, or in PostgreSQL.
+
+    Args: url: `postgresql://…`, `sqlite:///…`, a bare file name, or `:memory:`; connects at first use.
+        pool_size, max_overflow: connections kept, and more of them for a while. pool_timeout, pool_recycle: seconds.
+        echo: log the statements, never their parameters. Each of these is taken from `BACKSCROLL_DB_…` when None.
+        pgbouncer: PostgreSQL is reached through PgBouncer in transaction mode.
+        synchronous: SQLite's; `normal` commits faster, and a power cut may lose the last of them.
+    Raises: StorageRefusedError: the URL cannot be read, or names another database.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int | None = None,
+        max_overflow: int | None = None,
+        pool_timeout: float | None = None,
+        pool_recycle: float | None = None,
+        echo: bool | None = None,
+        pgbouncer: bool = False,
+        synchronous: Literal["full", "normal"] = "full",
+    ) -> None:
+        pool = PoolSettings.choose(pool_size, max_overflow, pool_timeout, pool_recycle, echo)
+        parsed = parse_url(url)
+        self.supports_export = not is_memory(parsed)
+        self.supports_concurrent_writers = not is_memory(parsed)
+        self.database = Database(parsed, pool, pgbouncer=pgbouncer, synchronous=synchronous)
+        self.appends = GroupCommit(self.database)

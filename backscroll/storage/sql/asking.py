@@ -1,0 +1,70 @@
+"""The answers that a batch of arrivals asks for, made in the transaction that keeps their messages."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.sql.dialect import insert_ignoring
+from backscroll.storage.sql.item import Item
+from backscroll.storage.sql.tables import answers, threads
+from backscroll.storage.sql.types import now
+from backscroll.storage.values import new_id
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_LAST = (
+    select(answers.c.thread_id, func.max(answers.c.position))
+    .where(answers.c.thread_id.in_(_IDS))
+    .group_by(answers.c.thread_id)
+)
+_LOCK = select(threads.c.id).where(threads.c.id.in_(_IDS)).order_by(threads.c.id).with_for_update(key_share=True)
+
+
+async def ask(connection: AsyncConnection, items: list[Item], locked: Collection[str]) -> None:
+    """Make the answers that are due, one for each message at most, and note on each item whether it made one.
+
+    Args: locked: ids of the threads whose rows this transaction holds.
+    """
+    asking = [
+        (str(item.thread_id), item, item.arrival, item.stored)
+        for item in items
+        if item.arrival and item.arrival.asks != "no" and item.stored and item.stored.deleted_at is None
+    ]
+    if not asking:
+        return
+    thread_ids = sorted({thread_id for thread_id, *_ in asking})
+    others = [thread_id for thread_id in thread_ids if thread_id not in locked]
+    if others:  # a repeat whose message lives in another thread than its alias says now
+        await connection.execute(_LOCK, {"ids": others})
+    last = dict((await connection.execute(_LAST, {"ids": thread_ids})).all())
+    rows: dict[str, dict[str, Any]] = {}
+    for thread_id, _, arrival, stored in asking:
+        if arrival.asks == "yes" or thread_id in last:
+            last[thread_id] = last.get(thread_id, 0) + 1
+            rows.setdefault(stored.id, _row(thread_id, stored.id, arrival.key, last[thread_id]))
+    if rows:
+        insert = insert_ignoring(connection, answers)
+        insert = insert.values(ready_at=now(), created_at=now(), updated_at=now()).returning(answers.c.message_id)
+        made = set((await connection.execute(insert, list(rows.values()))).scalars())
+        for _, item, _, stored in asking:
+            if stored.id in made:
+                made.discard(stored.id)
+                item.asked = True
+
+
+def _row(thread_id: str, message_id: str, key: ThreadKey, position: int) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "thread_id": thread_id,
+        "message_id": message_id,
+        "position": position,
+        "platform": key.platform,
+        "workspace": key.workspace,
+        "channel": key.channel,
+        "thread": key.thread,
+        "state": "waiting",
+        "tries": 0,
+        "takeovers": 0,
+    }

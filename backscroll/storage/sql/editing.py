@@ -1,0 +1,122 @@
+"""Edits, tombstones and reactions of stored messages, inside a transaction.
+
+Each locks the row of its thread first, so changes of one thread come one after the other. Proved by
+`tests/contract/test_messages.py` and `test_reactions.py`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Row, bindparam, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.storage.models import Content
+from backscroll.storage.sql.rows import content_of, content_values
+from backscroll.storage.sql.tables import message_files, message_reactions, message_versions, messages, threads
+from backscroll.storage.sql.types import later_of, now
+from backscroll.storage.values import canonical_json, utc_now
+
+_MESSAGE: BindParameter[Any] = bindparam("its_message")
+_LOCK = (
+    select(threads.c.id)
+    .where(threads.c.id == select(messages.c.thread_id).where(messages.c.id == _MESSAGE).scalar_subquery())
+    .with_for_update(key_share=True)
+)
+_READ = select(messages).where(messages.c.id == _MESSAGE)
+_TOUCH = (
+    update(threads).where(threads.c.id == bindparam("thread")).values(updated_at=later_of(threads.c.updated_at, now()))
+)
+_CHANGE = update(messages).where(messages.c.id == _MESSAGE)
+_LAST_VERSION = select(func.max(message_versions.c.version)).where(message_versions.c.message_id == _MESSAGE)
+_REACTION = select(message_reactions).where(
+    message_reactions.c.message_id == _MESSAGE,
+    message_reactions.c.emoji == bindparam("its_emoji"),
+    message_reactions.c.user_id == bindparam("its_user"),
+)
+_LAST_REACTION = select(func.max(message_reactions.c.position)).where(message_reactions.c.message_id == _MESSAGE)
+
+
+async def edit(connection: AsyncConnection, message_id: str, content: Content, edited_at: datetime | None) -> bool:
+    """Change a content and keep the one before; False when the message is unknown, a tombstone, or edited later."""
+    row = await _lock(connection, message_id)
+    if row is None or row.deleted_at is not None:
+        return False
+    if edited_at and row.edited_at and edited_at <= row.edited_at:
+        return False
+    at = edited_at or max(utc_now(), row.edited_at or utc_now())
+    if canonical_json(content_of(row)) != canonical_json(content):
+        last = (await connection.execute(_LAST_VERSION, {"its_message": message_id})).scalar_one() or 0
+        version = {
+            "message_id": message_id,
+            "version": last + 1,
+            "content": row.content,
+            "content_blocks": row.content_blocks,
+            "written_at": row.edited_at or row.created_at,
+        }
+        await connection.execute(message_versions.insert(), version)
+    values = {"edited_at": at, "updated_at": utc_now(), **content_values(content)}
+    await connection.execute(_CHANGE.values(values), {"its_message": message_id})
+    await connection.execute(_TOUCH, {"thread": row.thread_id})
+    return True
+
+
+async def clear(connection: AsyncConnection, message_id: str, deleted_at: datetime | None) -> bool:
+    """Make a message a tombstone; False when it is unknown or one already."""
+    row = await _lock(connection, message_id)
+    if row is None or row.deleted_at is not None:
+        return False
+    values = {"deleted_at": deleted_at or utc_now(), "updated_at": utc_now(), **content_values("")}
+    values |= {"attributes": {}, "tool_calls": []}
+    await connection.execute(_CHANGE.values(values), {"its_message": message_id})
+    for table in (message_versions, message_files, message_reactions):
+        await connection.execute(delete(table).where(table.c.message_id == message_id))
+    await connection.execute(_TOUCH, {"thread": row.thread_id})
+    return True
+
+
+async def react(
+    connection: AsyncConnection,
+    message_id: str,
+    emoji: str,
+    user_id: str,
+    added: bool,
+    event_at: datetime | None,
+    *,
+    thread_id: str | None = None,
+) -> bool:
+    """Add or remove one reaction; False when nothing that stands changed.
+
+    Args: thread_id: the thread that the message must be in; None means any.
+    """
+    message = await _lock(connection, message_id)
+    if message is None or message.deleted_at is not None or thread_id not in (None, message.thread_id):
+        return False
+    where = {"its_message": message_id, "its_emoji": emoji, "its_user": user_id}
+    known = (await connection.execute(_REACTION, where)).one_or_none()
+    at = event_at or utc_now()
+    if known is not None and known.event_at is not None:
+        if event_at and event_at <= known.event_at:
+            return False
+        at = max(at, known.event_at)
+    stands = known is not None and known.removed_at is None
+    last = (await connection.execute(_LAST_REACTION, {"its_message": message_id})).scalar_one() or 0
+    values: dict[str, Any] = {"event_at": at}
+    if known is None:
+        key = {"message_id": message_id, "emoji": emoji, "user_id": user_id, "created_at": at, "position": last + 1}
+        values |= {"removed_at": None if added else at}
+        await connection.execute(message_reactions.insert(), key | values)
+    else:
+        if stands != added:
+            values |= {"created_at": at, "position": last + 1} if added else {}
+            values |= {"removed_at": None if added else at}
+        change = update(message_reactions).where(*_REACTION.whereclause.clauses)  # type: ignore[union-attr]
+        await connection.execute(change.values(values), where)
+    if stands != added:
+        await connection.execute(_CHANGE.values(updated_at=utc_now()), {"its_message": message_id})
+        await connection.execute(_TOUCH, {"thread": message.thread_id})
+    return stands != added
+
+
+async def _lock(connection: AsyncConnection, message_id: str) -> Row[Any] | None:
+    await connection.execute(_LOCK, {"its_message": message_id})
+    return (await connection.execute(_READ, {"its_message": message_id})).one_or_none()

@@ -1,0 +1,109 @@
+"""The schema's version: looked at, brought up to date, refused when it is newer than this release.
+
+Several processes may start on one empty database at once: the first migrates under a lock, the others wait and find it
+done. Proved by `tests/scenario/test_migrations.py`.
+"""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.errors import SchemaTooNewError, StorageRefusedError
+from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.tables import metadata
+from backscroll.storage.sql.url import is_memory, shown
+
+SCHEMA_VERSION = 1
+"""The newest migration that this release has; its file is named after it."""
+
+# Any number that no other program's advisory lock in the same database is likely to be.
+_LOCK = 0x6261636B7363726F
+# Alembic keeps what it works on in global names, so one database of this process after the other is migrated.
+_ALEMBIC = threading.Lock()
+
+
+async def migrate(database: Database) -> None:
+    """Bring the schema up to date; one select when it is.
+
+    Raises: SchemaTooNewError: the database was written by a newer release. StorageRefusedError: it is another's.
+    """
+    async with database.read() as connection:
+        version = await connection.run_sync(read_version)
+    _must_be_known(version)
+    if version != SCHEMA_VERSION:
+        await database.write(_upgrade_alone)
+
+
+async def check_schema(database: Database) -> None:
+    """Connect and look at the schema's version, changing nothing; a SQLite file that is not there yet may be made.
+
+    Raises: SchemaTooNewError: as `migrate`. StorageRefusedError: as `migrate`; the file could not be made or written.
+    """
+    if database.is_sqlite and not is_memory(database.url) and not _check_file(database):
+        return
+    async with database.read() as connection:
+        _must_be_known(await connection.run_sync(read_version))
+
+
+def read_version(connection: Connection) -> int:
+    """Return the schema's version, 0 for an empty database.
+
+    Raises: StorageRefusedError: the database is another program's.
+    """
+    tables = set(inspect(connection).get_table_names())
+    versions = []
+    if "alembic_version" in tables:
+        versions = list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
+    if not versions and not tables & metadata.tables.keys():
+        return 0
+    if len(versions) != 1 or not str(versions[0]).isdecimal():
+        raise StorageRefusedError(
+            "The database holds tables of another program.", "Give Backscroll a database, or a schema, of its own."
+        )
+    return int(versions[0])
+
+
+async def _upgrade_alone(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "postgresql":  # on SQLite the transaction itself keeps other writers out
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    version = await connection.run_sync(read_version)
+    _must_be_known(version)
+    if version != SCHEMA_VERSION:
+        while not _ALEMBIC.acquire(blocking=False):  # noqa: ASYNC110  # its holder may need this loop, or have another
+            await asyncio.sleep(0.01)
+        try:
+            await connection.run_sync(_upgrade)
+        finally:
+            _ALEMBIC.release()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "backscroll.storage.sql:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _must_be_known(version: int) -> None:
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNewError(
+            f"The database's schema is version {version}; this release knows up to {SCHEMA_VERSION}.",
+            "Upgrade Backscroll; going back is not supported.",
+        )
+
+
+def _check_file(database: Database) -> bool:
+    """Tell whether the SQLite file exists; it, or a file in its directory, must be writable."""
+    path = Path(str(database.url.database))
+    writable = os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
+    if not writable:
+        raise StorageRefusedError(
+            f"{shown(database.url)} cannot be written.", "Check that its directory exists and can be written to."
+        )
+    return path.exists()

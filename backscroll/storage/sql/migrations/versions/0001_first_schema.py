@@ -1,0 +1,248 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from backscroll.storage.sql.types import Instant, Json, Key
+
+revision = "1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the tables and their indexes."""
+    op.create_table(
+        "early_events",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("platform", sa.Text(), nullable=False),
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("emoji", Key, nullable=True),
+        sa.Column("user_id", sa.Text(), nullable=True),
+        sa.Column("content", Json, nullable=True),
+        sa.Column("event_at", Instant(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("early_events_age", "early_events", ["created_at"], unique=False)
+    op.create_index(
+        "early_events_message", "early_events", ["platform", "workspace", "channel", "external_id"], unique=False
+    )
+    op.create_table(
+        "kv_store",
+        sa.Column("namespace", Key, nullable=False),
+        sa.Column("key", Key, nullable=False),
+        sa.Column("value", Json, nullable=False),
+        sa.PrimaryKeyConstraint("namespace", "key"),
+    )
+    op.create_table(
+        "list_store",
+        sa.Column(
+            "position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
+        ),
+        sa.Column("namespace", Key, nullable=False),
+        sa.Column("key", Key, nullable=False),
+        sa.Column("item", Json, nullable=False),
+        sa.PrimaryKeyConstraint("position"),
+    )
+    op.create_index("list_store_list", "list_store", ["namespace", "key", "position"], unique=False)
+    op.create_table(
+        "rejected_events",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("platform", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("payload", Json, nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("rejected_events_newest", "rejected_events", ["created_at", "id"], unique=False)
+    op.create_table(
+        "threads",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=True),
+        sa.Column("agent_name", sa.Text(), nullable=True),
+        sa.Column("attributes", Json, nullable=False),
+        sa.Column("platforms", Json, nullable=False),
+        sa.Column("last_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("parent_id", Key, nullable=True),
+        sa.Column("forked_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("threads_newest", "threads", ["updated_at", "id"], unique=False)
+    op.create_index("threads_newest_by_agent", "threads", ["agent_name", "updated_at", "id"], unique=False)
+    op.create_index("threads_newest_by_user", "threads", ["user_id", "updated_at", "id"], unique=False)
+    op.create_table(
+        "aliases",
+        sa.Column("alias", Key, nullable=False),
+        sa.Column("thread_id", Key, nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["thread_id"], ["threads.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.PrimaryKeyConstraint("alias"),
+    )
+    op.create_index(op.f("ix_aliases_thread_id"), "aliases", ["thread_id"], unique=False)
+    op.create_table(
+        "messages",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("thread_id", Key, nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("content_blocks", Json, nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("source", Json, nullable=True),
+        sa.Column("platform", sa.Text(), nullable=True),
+        sa.Column("workspace", sa.Text(), nullable=True),
+        sa.Column("channel", sa.Text(), nullable=True),
+        sa.Column("external_id", sa.Text(), nullable=True),
+        sa.Column("platforms", Json, nullable=False),
+        sa.Column("attributes", Json, nullable=False),
+        sa.Column("tool_calls", Json, nullable=False),
+        sa.Column("tool_call_id", sa.Text(), nullable=True),
+        sa.Column("metrics", Json, nullable=False),
+        sa.Column("token_count", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("edited_at", Instant(), nullable=True),
+        sa.Column("deleted_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["thread_id"], ["threads.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("thread_id", "sequence", name="messages_sequence"),
+    )
+    op.create_table(
+        "thread_properties",
+        sa.Column("thread_id", Key, nullable=False),
+        sa.Column("name_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("value_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["thread_id"], ["threads.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.PrimaryKeyConstraint("thread_id", "name_hash"),
+    )
+    op.create_index(
+        "thread_properties_value", "thread_properties", ["value_hash", "name_hash", "thread_id"], unique=False
+    )
+    op.create_table(
+        "answers",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("thread_id", Key, nullable=False),
+        sa.Column("message_id", Key, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("platform", sa.Text(), nullable=False),
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("thread", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("takeovers", sa.Integer(), nullable=False),
+        sa.Column("ready_at", Instant(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("answer_message_id", Key, nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["thread_id"], ["threads.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("message_id", name="answers_message"),
+        sa.UniqueConstraint("thread_id", "position", name="answers_position"),
+    )
+    op.create_index("answers_asked", "answers", ["created_at", "id"], unique=False)
+    op.create_index(
+        "answers_one_at_a_time",
+        "answers",
+        ["thread_id"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('running', 'sending')"),
+        postgresql_where=sa.text("state IN ('running', 'sending')"),
+    )
+    op.create_index(
+        "answers_ready",
+        "answers",
+        ["ready_at"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('waiting', 'running', 'sending')"),
+        postgresql_where=sa.text("state IN ('waiting', 'running', 'sending')"),
+    )
+    op.create_index(
+        "answers_unfinished",
+        "answers",
+        ["thread_id", "position"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('waiting', 'running', 'sending')"),
+        postgresql_where=sa.text("state IN ('waiting', 'running', 'sending')"),
+    )
+    op.create_table(
+        "message_files",
+        sa.Column("message_id", Key, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("sha256", sa.Text(), nullable=True),
+        sa.Column("location", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.PrimaryKeyConstraint("message_id", "position"),
+    )
+    op.create_table(
+        "message_parts",
+        sa.Column("message_id", Key, nullable=True),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=True),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("platform", sa.Text(), nullable=True),
+        sa.Column("workspace", sa.Text(), nullable=True),
+        sa.Column("channel", sa.Text(), nullable=True),
+        sa.Column("external_id", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.UniqueConstraint("message_id", "part", name="message_parts_part"),
+        sa.UniqueConstraint("platform", "workspace", "channel", "external_id", name="message_parts_external"),
+        sa.UniqueConstraint("token", name="message_parts_token"),
+    )
+    op.create_table(
+        "message_reactions",
+        sa.Column("message_id", Key, nullable=False),
+        sa.Column("emoji", Key, nullable=False),
+        sa.Column("user_id", Key, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("event_at", Instant(), nullable=True),
+        sa.Column("removed_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.PrimaryKeyConstraint("message_id", "emoji", "user_id"),
+    )
+    op.create_table(
+        "message_versions",
+        sa.Column("message_id", Key, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("content_blocks", Json, nullable=True),
+        sa.Column("written_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
+        ),
+        sa.PrimaryKeyConstraint("message_id", "version"),
+    )

@@ -1,0 +1,78 @@
+"""The posts of an answer, and the ids that the platform gave them, inside a transaction.
+
+Proved by `tests/contract/test_answers.py`.
+"""
+
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.records import Part
+from backscroll.storage.sql.early import PLACE, take_early
+from backscroll.storage.sql.editing import clear, edit, react
+from backscroll.storage.sql.rows import external_values, place_of
+from backscroll.storage.sql.tables import message_parts, messages
+from backscroll.storage.values import utc_now
+
+_AT_PLACE = tuple(column == bindparam(f"of_{column.name}") for column in PLACE)
+_HOLDER = select(message_parts.c.message_id).where(*_AT_PLACE).with_for_update()
+_DROP_CLAIM = delete(message_parts).where(*_AT_PLACE, message_parts.c.message_id.is_(None))
+_PART = select(message_parts.c.state).where(
+    message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("number")
+)
+_MARK = update(message_parts).where(
+    message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("number")
+)
+_PLATFORMS = select(messages.c.platforms).where(messages.c.id == bindparam("its_message"))
+_NAME = update(messages).where(messages.c.id == bindparam("its_message"))
+
+
+def part_of(row: Row[Any]) -> Part:
+    """Build a part from its row."""
+    external = None
+    if row.external_id is not None:
+        external = ExternalId(row.platform, row.workspace, row.channel, row.external_id)
+    return Part(row.message_id, row.part, row.token, row.text, "sent" if row.state == "sent" else "waiting", external)
+
+
+def part_values(part: Part) -> dict[str, Any]:
+    """Lay a part that is not posted yet out as a row."""
+    return {
+        "message_id": part.message_id,
+        "part": part.number,
+        "token": part.token,
+        "text": part.text,
+        "state": part.state,
+    }
+
+
+async def mark_part(connection: AsyncConnection, message_id: str, number: int, external: ExternalId) -> None:
+    """Note that a part was posted, give it its external id unless another message has that, and apply what waited."""
+    part = {"its_message": message_id, "number": number}
+    if (await connection.execute(_PART, part)).scalar_one_or_none() != "waiting":
+        return
+    place = {f"of_{name}": value for name, value in external_values(external).items()}
+    holder = (await connection.execute(_HOLDER, place)).one_or_none()
+    if holder is not None and holder.message_id is not None:
+        await connection.execute(_MARK.values(state="sent"), part)
+        return
+    await connection.execute(_DROP_CLAIM, place)
+    await connection.execute(_MARK.values(state="sent", **external_values(external)), part)
+    if number == 1:
+        platforms = (await connection.execute(_PLATFORMS, part)).scalar_one()
+        named = {"platforms": platforms | external.platforms, "updated_at": utc_now(), **external_values(external)}
+        await connection.execute(_NAME.values(named), {"its_message": message_id})
+    for changes in (await take_early(connection, [place_of(external)])).values():
+        for change in changes:
+            await _apply(connection, message_id, change)
+
+
+async def _apply(connection: AsyncConnection, message_id: str, change: Row[Any]) -> None:
+    if change.kind == "edit":
+        await edit(connection, message_id, change.content, change.event_at)
+    elif change.kind == "delete":
+        await clear(connection, message_id, change.event_at)
+    else:
+        await react(connection, message_id, change.emoji, change.user_id, change.kind == "add", change.event_at)

@@ -1,0 +1,110 @@
+"""The six primitives in SQL, and the life of the provider; the contract stands in `provider/primitives.py`."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.errors import StorageError
+from backscroll.storage.provider import StorageProvider
+from backscroll.storage.sql.commit import GroupCommit
+from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.migrating import check_schema, migrate
+from backscroll.storage.sql.tables import kv_store, list_store
+from backscroll.storage.values import canonical_json, check_id, clean_object, new_id
+
+_VALUE = select(kv_store.c.value).where(
+    kv_store.c.namespace == bindparam("namespace"), kv_store.c.key == bindparam("key")
+)
+_ITEMS = (
+    select(list_store.c.item)
+    .where(list_store.c.namespace == bindparam("namespace"), list_store.c.key == bindparam("key"))
+    .order_by(list_store.c.position)
+)
+_VALUES_OF = (
+    select(kv_store.c.key, kv_store.c.value)
+    .where(kv_store.c.namespace == bindparam("namespace"))
+    .order_by(kv_store.c.key)
+)
+_ITEMS_OF = (
+    select(list_store.c.item)
+    .where(list_store.c.namespace == bindparam("namespace"))
+    .order_by(list_store.c.key, list_store.c.position)
+)
+
+
+class SqlPrimitives(StorageProvider):
+    """Keyed values and lists, each a row."""
+
+    supports_concurrent_writers = True
+    supports_export = True
+    database: Database
+    appends: GroupCommit
+
+    async def get(self, namespace: str, key: str) -> dict[str, Any] | None:
+        async with self.database.read() as connection:
+            where = {"namespace": namespace, "key": key}
+            return (await connection.execute(_VALUE, where)).scalar_one_or_none()
+
+    async def set(self, namespace: str, key: str, value: dict[str, Any]) -> None:
+        row = {"namespace": check_id(namespace, "namespace"), "key": check_id(key, "key"), "value": clean_object(value)}
+
+        async def work(connection: AsyncConnection) -> None:
+            insert = (sqlite if self.database.is_sqlite else postgresql).insert(kv_store)
+            upsert = insert.on_conflict_do_update(
+                index_elements=["namespace", "key"], set_={"value": insert.excluded.value}
+            )
+            await connection.execute(upsert, row)
+
+        await self.database.write(work)
+
+    async def delete(self, namespace: str, key: str) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(delete(kv_store).where(kv_store.c.namespace == namespace, kv_store.c.key == key))
+
+        await self.database.write(work)
+
+    async def append(self, namespace: str, key: str, item: dict[str, Any]) -> str:
+        where = {"namespace": check_id(namespace, "namespace"), "key": check_id(key, "key")}
+        item = {"id": new_id()} | clean_object(item)
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(list_store.insert(), where | {"item": item})
+
+        await self.database.write(work)
+        return str(item["id"])
+
+    async def get_list(self, namespace: str, key: str) -> list[dict[str, Any]]:
+        async with self.database.read() as connection:
+            return list((await connection.execute(_ITEMS, {"namespace": namespace, "key": key})).scalars())
+
+    async def query(self, namespace: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+        async with self.database.read() as connection:
+            values = (await connection.execute(_VALUES_OF, {"namespace": namespace})).all()
+            items = (await connection.execute(_ITEMS_OF, {"namespace": namespace})).scalars().all()
+        marks = {name: canonical_json(value) for name, value in filters.items()}
+
+        def equals(value: dict[str, Any]) -> bool:
+            return all(name in value and canonical_json(value[name]) == mark for name, mark in marks.items())
+
+        found = [{**row.value, "key": row.key} for row in values if equals(row.value)]
+        return found + [item for item in items if equals(item)]
+
+    async def initialize(self) -> None:
+        await migrate(self.database)
+
+    async def check(self) -> None:
+        await check_schema(self.database)
+
+    async def close(self) -> None:
+        await self.appends.close()
+        await self.database.close()
+
+    async def health_check(self) -> dict[str, Any]:
+        backend = "sqlite" if self.database.is_sqlite else "postgresql"
+        try:
+            await self.check()
+        except StorageError as error:
+            return {"status": "unhealthy", "backend": backend, "reason": error.message}
+        return {"status": "healthy", "backend": backend}

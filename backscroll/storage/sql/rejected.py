@@ -1,0 +1,45 @@
+"""Rejected events in SQL; the contract stands in `provider/rejected.py`."""
+
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.storage.records import RejectedEvent
+from backscroll.storage.sql.dialect import insert_ignoring
+from backscroll.storage.sql.reactions import SqlReactions
+from backscroll.storage.sql.tables import rejected_events
+from backscroll.storage.sql.types import now
+from backscroll.storage.values import clean_object, clean_text, new_id
+
+_NEWEST = select(rejected_events).order_by(rejected_events.c.created_at.desc(), rejected_events.c.id.desc())
+
+
+class SqlRejected(SqlReactions):
+    """The calls for rejected events."""
+
+    async def reject_event(self, platform: str, reason: str, payload: dict[str, Any]) -> str:
+        row = {
+            "id": new_id(),
+            "platform": clean_text(platform),
+            "reason": clean_text(reason),
+            "payload": clean_object(payload, "payload"),
+        }
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(insert_ignoring(connection, rejected_events).values(created_at=now()), row)
+
+        await self.database.write(work)
+        return str(row["id"])
+
+    async def list_rejected_events(self, *, limit: int | None = 100) -> list[RejectedEvent]:
+        async with self.database.read() as connection:
+            rows = (await connection.execute(_NEWEST.limit(limit))).all()
+        return [RejectedEvent(row.id, row.platform, row.reason, row.payload, row.created_at) for row in rows]
+
+    async def delete_rejected_event(self, event_id: str) -> bool:
+        async def work(connection: AsyncConnection) -> bool:
+            deleted = await connection.execute(delete(rejected_events).where(rejected_events.c.id == event_id))
+            return deleted.rowcount > 0
+
+        return await self.database.write(work)

@@ -1,0 +1,245 @@
+"""Between rows and models: what a row of each table holds, and threads read with what belongs to their messages.
+
+Rows were checked before they were written, so models are built from them without being checked again. Proved by
+`tests/contract/`.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, Row, Select, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.storage.changes import remember
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.models import Attachment, Content, Message, Thread, plain_text
+from backscroll.storage.provider.rows import standing
+from backscroll.storage.sql.tables import message_files, message_reactions, messages
+from backscroll.storage.values import canonical_json, utc_now
+
+_ATTACHMENTS = select(message_files).order_by(message_files.c.message_id, message_files.c.position)
+_REACTIONS = (
+    select(message_reactions.c.message_id, message_reactions.c.emoji, message_reactions.c.user_id)
+    .where(message_reactions.c.removed_at.is_(None))
+    .order_by(message_reactions.c.message_id, message_reactions.c.position)
+)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_FILES_BY_ID = _ATTACHMENTS.where(message_files.c.message_id.in_(_IDS))
+_REACTIONS_BY_ID = _REACTIONS.where(message_reactions.c.message_id.in_(_IDS))
+_MESSAGES_BY_ID = select(messages).where(messages.c.id.in_(_IDS))
+_OF_THREAD = select(messages.c.id).where(
+    messages.c.thread_id == bindparam("thread_id"),
+    messages.c.sequence >= bindparam("first"),
+    messages.c.sequence < bindparam("before"),
+)
+_MESSAGES_OF_THREAD = (
+    select(messages)
+    .where(
+        messages.c.thread_id == bindparam("thread_id"),
+        messages.c.sequence >= bindparam("first"),
+        messages.c.sequence < bindparam("before"),
+    )
+    .order_by(messages.c.sequence)
+)
+_FILES_OF_THREAD = _ATTACHMENTS.where(message_files.c.message_id.in_(_OF_THREAD))
+_REACTIONS_OF_THREAD = _REACTIONS.where(message_reactions.c.message_id.in_(_OF_THREAD))
+_MESSAGES_OF_THREADS = select(messages).where(messages.c.thread_id.in_(_IDS)).order_by(messages.c.sequence)
+_OF_THREADS = select(messages.c.id).where(messages.c.thread_id.in_(_IDS))
+_FILES_OF_THREADS = _ATTACHMENTS.where(message_files.c.message_id.in_(_OF_THREADS))
+_REACTIONS_OF_THREADS = _REACTIONS.where(message_reactions.c.message_id.in_(_OF_THREADS))
+
+CHUNK_COUNT = 500
+"""Threads or messages of one statement, at most: a statement of SQLite or PostgreSQL has some 32,000 parameters."""
+
+Place = tuple[str, str, str, str]
+"""An external id as the database's rows have it: platform, workspace, channel, id."""
+
+_OBJECTS = ("source", "platforms", "attributes", "tool_calls", "metrics")
+_PLAIN = ("id", "role", "name", "tool_call_id", "token_count", "created_at", "edited_at", "deleted_at")
+
+
+def thread_values(thread: Thread) -> dict[str, Any]:
+    """Lay a new thread out as a row."""
+    names = ("id", "title", "user_id", "agent_name", "attributes", "platforms", "parent_id", "forked_at", "created_at")
+    return {name: getattr(thread, name) for name in names} | {"last_sequence": 0}
+
+
+def message_values(thread_id: str, message: Message, external: ExternalId | None) -> dict[str, Any]:
+    """Lay a numbered message out as a row."""
+    values = {name: getattr(message, name) for name in (*_PLAIN, *_OBJECTS)}
+    return values | {
+        "thread_id": thread_id,
+        "sequence": message.sequence,
+        "updated_at": message.updated_at or utc_now(),
+        **content_values(message.content),
+        **external_values(external),
+    }
+
+
+def content_values(content: Content) -> dict[str, Any]:
+    """Lay a content out in its two columns."""
+    return {"content": plain_text(content), "content_blocks": None if isinstance(content, str) else content}
+
+
+def content_of(row: Row[Any]) -> Content:
+    """Read a content back."""
+    return row.content if row.content_blocks is None else row.content_blocks  # type: ignore[no-any-return]
+
+
+def external_values(external: ExternalId | None) -> dict[str, str | None]:
+    """Lay an external id out in its four columns."""
+    if external is None:
+        return dict.fromkeys(("platform", "workspace", "channel", "external_id"))
+    return {
+        "platform": external.platform,
+        "workspace": external.workspace,
+        "channel": external.channel,
+        "external_id": external.id,
+    }
+
+
+def place_of(external: ExternalId) -> Place:
+    """Name an external id as the database's rows do."""
+    return external.platform, external.workspace, external.channel, external.id
+
+
+def file_values(message: Message) -> list[dict[str, Any]]:
+    """Lay a message's attachments out as rows."""
+    return [
+        {"message_id": message.id, "position": position, **attachment.model_dump()}
+        for position, attachment in enumerate(message.attachments, 1)
+    ]
+
+
+def reaction_values(message: Message) -> list[dict[str, Any]]:
+    """Lay a new message's reactions out as rows, in the order of who came first."""
+    pairs = [(emoji, user_id) for emoji, users in standing(message).items() for user_id in users]
+    return [
+        {
+            "message_id": message.id,
+            "emoji": emoji,
+            "user_id": user_id,
+            "position": position,
+            "created_at": message.updated_at,
+            "event_at": None,
+            "removed_at": None,
+        }
+        for position, (emoji, user_id) in enumerate(pairs, 1)
+    ]
+
+
+def property_values(thread_id: str, attributes: dict[str, Any], platforms: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lay out what a thread is found by: each platform, and each top-level key of its attributes and platforms."""
+    scopes = {"attributes": attributes, "platforms": dict.fromkeys(platforms)}
+    scopes |= {f"platforms.{name}": place for name, place in platforms.items()}
+    return [
+        {
+            "thread_id": thread_id,
+            "name_hash": name_hash(scope, name),
+            "value_hash": value_hash(value),
+            "scope": scope,
+            "name": name,
+        }
+        for scope, part in scopes.items()
+        for name, value in part.items()
+    ]
+
+
+def name_hash(scope: str, name: str) -> bytes:
+    """Hash a property's scope and name."""
+    return hashlib.sha256(canonical_json([scope, name]).encode()).digest()
+
+
+def value_hash(value: Any) -> bytes:
+    """Hash a property's value; JSON-equal values have one hash."""
+    return hashlib.sha256(canonical_json(value).encode()).digest()
+
+
+async def read_thread_rows(connection: AsyncConnection, query: Select[Any], *, with_messages: bool) -> list[Thread]:
+    """Read threads, in the query's order, with all their messages in three queries more for each 500 threads."""
+    rows = (await connection.execute(query)).all()
+    by_thread: dict[str, list[Message]] = defaultdict(list)
+    for start in range(0, len(rows) if with_messages else 0, CHUNK_COUNT):
+        ids = {"ids": [row.id for row in rows[start : start + CHUNK_COUNT]]}
+        found = (await connection.execute(_MESSAGES_OF_THREADS, ids)).all()
+        files = (await connection.execute(_FILES_OF_THREADS, ids)).all()
+        reactions = (await connection.execute(_REACTIONS_OF_THREADS, ids)).all()
+        for row, message in zip(found, _combine(found, files, reactions), strict=True):
+            by_thread[row.thread_id].append(message)
+    return [build_thread(row, by_thread[row.id]) for row in rows]
+
+
+async def read_range(connection: AsyncConnection, thread_id: str, first: int, before: int) -> list[Message]:
+    """Read a thread's messages with sequences from `first` up to, not including, `before`."""
+    where = {"thread_id": thread_id, "first": first, "before": before}
+    rows = (await connection.execute(_MESSAGES_OF_THREAD, where)).all()
+    if not rows:
+        return []
+    files = (await connection.execute(_FILES_OF_THREAD, where)).all()
+    reactions = (await connection.execute(_REACTIONS_OF_THREAD, where)).all()
+    return _combine(rows, files, reactions)
+
+
+async def read_by_ids(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, tuple[str, Message]]:
+    """Read messages by id: `{id: (thread_id, message)}`; unknown ids are left out."""
+    wanted = {"ids": list(ids)}
+    rows = (await connection.execute(_MESSAGES_BY_ID, wanted)).all()
+    if not rows:
+        return {}
+    files = (await connection.execute(_FILES_BY_ID, wanted)).all()
+    reactions = (await connection.execute(_REACTIONS_BY_ID, wanted)).all()
+    return {
+        row.id: (row.thread_id, message) for row, message in zip(rows, _combine(rows, files, reactions), strict=True)
+    }
+
+
+def build_thread(row: Row[Any], its_messages: list[Message]) -> Thread:
+    """Build a thread from its row and messages, and remember it."""
+    fields = {name: value for name, value in row._mapping.items() if name in Thread.model_fields}
+    thread = Thread.model_construct(**fields, messages=its_messages)
+    return remember(thread)
+
+
+def _combine(
+    rows: Sequence[Row[Any]], files: Sequence[Row[Any]], reactions: Sequence[Row[str, str, str]]
+) -> list[Message]:
+    attached: dict[str, list[Attachment]] = defaultdict(list)
+    for file in files:
+        attached[file.message_id].append(
+            Attachment.model_construct(
+                name=file.name,
+                type=file.type,
+                size_bytes=file.size_bytes,
+                sha256=file.sha256,
+                location=file.location,
+            )
+        )
+    reacted: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for message_id, emoji, user_id in reactions:
+        reacted[message_id].setdefault(emoji, []).append(user_id)
+    return [_build_message(row, attached.get(row.id, []), reacted.get(row.id, {})) for row in rows]
+
+
+def _build_message(row: Row[Any], attachments: list[Attachment], reactions: dict[str, list[str]]) -> Message:
+    return Message.model_construct(
+        id=row.id,
+        role=row.role,
+        content=content_of(row),
+        sequence=row.sequence,
+        name=row.name,
+        source=row.source,
+        platforms=row.platforms,
+        attributes=row.attributes,
+        attachments=attachments,
+        reactions=reactions,
+        tool_calls=row.tool_calls,
+        tool_call_id=row.tool_call_id,
+        metrics=row.metrics,
+        token_count=row.token_count,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        edited_at=row.edited_at,
+        deleted_at=row.deleted_at,
+    )

@@ -1,0 +1,100 @@
+"""Column types and functions that mean the same on SQLite and PostgreSQL.
+
+Proved by `tests/unit/storage/sql/test_types.py`.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Dialect, Text, TypeDecorator, bindparam
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
+
+from backscroll.storage.values import as_utc, utc_now
+
+# `json`, not `jsonb`: it keeps the text, so that 1e23 and the order of keys come back as they were.
+Json = JSON(none_as_null=True)
+
+# Ids sort by code point everywhere, whatever the database's own collation is.
+Key = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant with microseconds; on SQLite a text that sorts as instants do."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        on_postgresql = dialect.name == "postgresql"
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if on_postgresql else Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        instant = as_utc(value)  # asyncpg would take a naive one for the machine's local time
+        if dialect.name == "postgresql":
+            return instant
+        return instant.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name == "postgresql":
+            return value  # type: ignore[no-any-return]  # asyncpg gives an aware UTC datetime
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+class now(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is
+    """The storage's clock: PostgreSQL's own; on SQLite this machine's, which all its users share."""
+
+    type = Instant()
+    inherit_cache = True
+
+    def __init__(self) -> None:
+        super().__init__(bindparam(None, callable_=utc_now, type_=Instant()))
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(_element: now, _compiler: Any, **_kw: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clauses, **kw))
+
+
+class in_seconds(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is
+    """The storage's clock, and so many seconds more: `in_seconds(bindparam("delay_s"))`."""
+
+    type = Instant()
+    inherit_cache = True
+
+
+@compiles(in_seconds, "postgresql")
+def _in_seconds_postgresql(element: in_seconds, compiler: Any, **kw: Any) -> str:
+    return f"clock_timestamp() + {compiler.process(element.clauses, **kw)} * interval '1 second'"
+
+
+@compiles(in_seconds, "sqlite")
+def _in_seconds_sqlite(element: in_seconds, compiler: Any, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
+
+
+class later_of(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is
+    """The later of two instants."""
+
+    type = Instant()
+    inherit_cache = True
+
+
+@compiles(later_of, "postgresql")
+def _later_of_postgresql(element: later_of, compiler: Any, **kw: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(later_of, "sqlite")
+def _later_of_sqlite(element: later_of, compiler: Any, **kw: Any) -> str:
+    return f"max({compiler.process(element.clauses, **kw)})"

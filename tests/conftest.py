@@ -1,0 +1,41 @@
+"""What every test stands on: a bare environment, and a real PostgreSQL."""
+
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.servers.postgres import Postgres, PostgresServer
+
+FOREIGN_VARIABLE = re.compile(
+    r"BACKSCROLL_(?!TEST_).*|SLACK_.*|DISCORD_.*|PG[A-Z]+|(all|http|https|no)_proxy", re.IGNORECASE
+)
+
+# Before any module of the tests is read: a developer's own tokens, proxies and databases must not decide a test.
+for variable in [name for name in os.environ if FOREIGN_VARIABLE.fullmatch(name)]:
+    del os.environ[variable]
+
+settings.register_profile("backscroll", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("backscroll")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """Give the server of BACKSCROLL_TEST_POSTGRES_URL, else our own. A missing wheel is an error, never a skip."""
+    if url := os.environ.get("BACKSCROLL_TEST_POSTGRES_URL"):
+        yield Postgres(url)
+    else:
+        with PostgresServer() as server:
+            yield server
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: Postgres) -> AsyncIterator[str]:
+    """Give the URL of an empty database of the test's own."""
+    name = f"backscroll_test_{secrets.token_hex(8)}"
+    await postgres_server.create_database(name)
+    yield postgres_server.url(name)
+    await postgres_server.drop_database(name)

@@ -1,0 +1,1 @@
+"""Every promise of the contract, one claim a test, on every provider."""

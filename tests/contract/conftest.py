@@ -1,0 +1,112 @@
+"""Each provider that the claims run on, empty and ready. A backend that cannot be had is an error, never a skip."""
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from backscroll.storage import memory, sql
+from backscroll.storage.provider import StorageProvider
+from backscroll.storage.store import ThreadStore
+from tests.contract.six import SixProvider
+from tests.servers.postgres import Postgres
+
+Opener = Callable[[], AbstractAsyncContextManager[StorageProvider]]
+
+
+@asynccontextmanager
+async def opened(provider: StorageProvider) -> AsyncIterator[StorageProvider]:
+    """Make a provider ready, and close it; nothing it did may still hold a connection."""
+    await provider.initialize()
+    try:
+        yield provider
+        database = getattr(provider, "database", None)
+        for engine in () if database is None else (database.engine, database.reader):
+            assert engine.pool.checkedout() == 0, "a connection was not given back"
+    finally:
+        await provider.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an SQLite file with the schema and nothing in it."""
+    path = tmp_path_factory.mktemp("contract") / "template.db"
+    asyncio.run(_migrate(str(path)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Postgres) -> Iterator[str]:
+    """Give the name of a PostgreSQL database with the schema and nothing in it."""
+    name = f"backscroll_test_{secrets.token_hex(8)}"
+    asyncio.run(postgres_server.create_database(name))
+    asyncio.run(_migrate(postgres_server.url(name)))
+    yield name
+    asyncio.run(postgres_server.drop_database(name))
+
+
+async def _migrate(url: str) -> None:
+    async with opened(sql.Provider(url)):
+        pass
+
+
+@pytest.fixture
+def open_memory() -> Opener:
+    return lambda: opened(memory.Provider())
+
+
+@pytest.fixture
+def open_six() -> Opener:
+    return lambda: opened(SixProvider())
+
+
+@pytest.fixture
+def open_sqlite_memory() -> Opener:
+    return lambda: opened(sql.Provider(":memory:"))
+
+
+@pytest.fixture
+def open_sqlite_file(sqlite_template: Path, tmp_path: Path) -> Opener:
+    def open_copy() -> AbstractAsyncContextManager[StorageProvider]:
+        path = tmp_path / f"{secrets.token_hex(8)}.db"
+        shutil.copy(sqlite_template, path)
+        return opened(sql.Provider(str(path)))
+
+    return open_copy
+
+
+@pytest.fixture
+def open_postgres(postgres_server: Postgres, postgres_template: str) -> Opener:
+    @asynccontextmanager
+    async def open_copy() -> AsyncIterator[StorageProvider]:
+        name = f"backscroll_test_{secrets.token_hex(8)}"
+        await postgres_server.create_database(name, postgres_template)
+        try:
+            async with opened(sql.Provider(postgres_server.url(name))) as provider:
+                yield provider
+        finally:
+            await postgres_server.drop_database(name)
+
+    return open_copy
+
+
+@pytest.fixture(params=["memory", "six", "sqlite_file", "sqlite_memory", "postgres"])
+def open_provider(request: pytest.FixtureRequest) -> Opener:
+    """Give each backend's way to an empty provider."""
+    opener: Opener = request.getfixturevalue(f"open_{request.param}")
+    return opener
+
+
+@pytest.fixture
+async def provider(open_provider: Opener) -> AsyncIterator[StorageProvider]:
+    async with open_provider() as ready:
+        yield ready
+
+
+@pytest.fixture
+async def store(provider: StorageProvider) -> ThreadStore:
+    return ThreadStore(provider=provider)
