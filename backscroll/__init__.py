@@ -1,4 +1,4 @@
-"""Slack and Discord bots whose conversations are kept, and the thread store that keeps them."""
+"""Chat bots whose conversations are kept, and the thread store that keeps them."""
 
 from backscroll.bot.app import run
 from backscroll.bot.turn import Turn

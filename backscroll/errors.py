@@ -15,9 +15,9 @@
     │   └── AdapterUnavailableError    the platform does not answer now; asking again may help
     └── ConfigError
 
-An error has a `message`, the fact, and a `hint`, the next step. Neither ever holds a message's text, a token or a password.
-A value that no backend could store is a plain `ValueError`. Knows nothing of the rest of the package. Proved by
-`tests/unit/test_errors.py`.
+An error has a `message`, the fact, and a `hint`, the next step. Neither ever holds a message's text, a token or a
+password. A value that no backend could store is a plain `ValueError`. Knows nothing of the rest of the package. Proved
+by `tests/unit/test_errors.py`.
 """
 
 
@@ -90,3 +90,4 @@ class ConfigError(BackscrollError):
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         self.faults = faults
         super().__init__("\n".join(message for message, _ in faults), "\n".join(hint for _, hint in faults))
+        self.args = (faults,)  # what pickle and copy build it from

@@ -21,7 +21,7 @@ from backscroll.errors import AdapterError, ConfigError, StorageError
 UNEXPECTED, CONFIGURATION, STORAGE, ADAPTER = 1, 2, 3, 4
 
 app = typer.Typer(
-    help="Slack and Discord bots whose conversations are kept.",
+    help="Chat bots whose conversations are kept.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

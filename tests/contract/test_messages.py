@@ -75,8 +75,8 @@ async def test_append_keeps_every_field(store: ThreadStore) -> None:
         tool_call_id="call",
         metrics={"model": "m", "usage": {"total_tokens": 5}, "cost": 0.1},
         token_count=2**40,
-        created_at=datetime(1, 1, 1, tzinfo=UTC),
-        edited_at=datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        created_at=at(1.000001),
+        edited_at=at(2),
     )
     await store.add_message("t", message)
     (kept,) = await store.get_messages("t")
@@ -91,6 +91,13 @@ async def test_append_keeps_instants_in_utc_to_the_microsecond(store: ThreadStor
     (kept,) = await store.get_messages("t")
     assert kept.created_at == local
     assert (kept.created_at.utcoffset(), kept.created_at.microsecond) == (timedelta(0), 123456)
+
+
+async def test_append_keeps_the_first_and_the_last_instant(store: ThreadStore) -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    await store.add_message("t", said(created_at=first, edited_at=last))
+    (kept,) = await store.get_messages("t")
+    assert (kept.created_at, kept.edited_at) == (first, last)
 
 
 @pytest.mark.parametrize("role", ["user", "assistant", "tool"])

@@ -17,7 +17,7 @@ from backscroll.storage.sql.url import is_sqlite, shown
 _UP = "Check that the server is up and storage.url is right."
 
 # PostgreSQL's SQLSTATE, or the first two characters of it: the fact, the next step, and whether asking again may help.
-# Source: postgresql.org/docs/current/errcodes-appendix.html
+# Their source is https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SQLSTATES = {
     "08": ("lost the connection", _UP, True),
     "26000": ("has forgotten a statement", "Set storage.pgbouncer when a pooler stands between.", True),
