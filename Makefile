@@ -64,6 +64,6 @@ $(STAMP): $(VENV)/bin/python pyproject.toml requirements.lock | $(UV)
 	test -z "$$cert" || export SSL_CERT_FILE="$$cert"; \
 	unset PYTHONPATH; \
 	exec </dev/null >&2; \
-	$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.lock && \
+	$(UV) pip sync --quiet --compile-bytecode --python $(VENV)/bin/python --require-hashes requirements.lock && \
 	$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable . && \
 	touch "$@"

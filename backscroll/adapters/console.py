@@ -8,14 +8,16 @@ import asyncio
 import codecs
 import os
 import re
+import select
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from typing import TextIO
 
 from backscroll.adapters.base import Adapter, Inbox
 from backscroll.adapters.events import Event, MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
-from backscroll.errors import StorageUnavailableError
+from backscroll.errors import AdapterUnavailableError, StorageUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Message, Role, Thread
 from backscroll.storage.records import Part
@@ -25,6 +27,7 @@ KEY = ThreadKey("console", "local", "terminal", "terminal")
 USER = "you"
 RECENT_COUNT = 10
 RETRY_S = 1.0
+CHUNK_BYTES = 65_536
 
 HELP = """\
 /new            begin a new thread
@@ -47,7 +50,9 @@ class ConsoleAdapter(Adapter):
     platform = KEY.platform
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        # Either is None when the program was started with it closed.
+        self._is_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+        self._printed: ExternalId | None = None
         self._commands: dict[str, Callable[[Inbox, str], Awaitable[None]]] = {
             "/new": self._new,
             "/threads": self._threads,
@@ -79,12 +84,20 @@ class ConsoleAdapter(Adapter):
         return [text]
 
     async def post(self, key: ThreadKey, part: Part) -> str:
-        """Print one part; its token is its id."""
-        if self._is_terminal:
-            self._write(f"\r{part.text}")
-            self._prompt()
-        else:
+        """Print one part; its token is its id.
+
+        Raises: BrokenPipeError: nobody reads stdout any more. AdapterUnavailableError: stdout cannot be written.
+        """
+        try:
+            if self._is_terminal:
+                _put(sys.stdout, "\r")
             self._write(part.text)
+            self._prompt()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise AdapterUnavailableError(f"stdout cannot be written: {error.strerror}.") from None
+        self._printed = key.message(part.token)
         return part.token
 
     async def _take(self, inbox: Inbox, line: str) -> None:
@@ -120,6 +133,7 @@ class ConsoleAdapter(Adapter):
 
     async def _new(self, inbox: Inbox, _rest: str) -> None:
         await inbox.start_thread(KEY)
+        self._printed = None
         self._note("A new thread begins.")
 
     async def _threads(self, inbox: Inbox, _rest: str) -> None:
@@ -134,6 +148,7 @@ class ConsoleAdapter(Adapter):
         if thread is None:
             self._note("There is no such thread. /threads lists them: /open ID.")
         else:
+            self._printed = None
             self._note(f"“{thread.title}” goes on: {_count(thread)}.")
 
     async def _history(self, inbox: Inbox, _rest: str) -> None:
@@ -144,7 +159,8 @@ class ConsoleAdapter(Adapter):
             self._note("Nothing was said yet.")
 
     async def _react(self, inbox: Inbox, emoji: str) -> None:
-        answer = await _last(inbox, "assistant")
+        # What was just printed may not be marked yet; a reaction waits for its message.
+        answer = self._printed or await _last(inbox, "assistant")
         if answer is None or not 0 < len(emoji) <= ID_LENGTH:
             self._note("There is no answer yet." if answer is None else "Say which: /react 👍")
             return
@@ -172,16 +188,25 @@ class ConsoleAdapter(Adapter):
         self._note(HELP)
 
     def _write(self, text: str) -> None:
-        print(printable(text), flush=True)  # noqa: T201  # printing is what this adapter is for
+        _put(sys.stdout, f"{printable(text)}\n")
 
     def _note(self, text: str) -> None:
         # In a pipe stdout carries what was said, and nothing else.
-        stream = sys.stdout if self._is_terminal else sys.stderr
-        print(printable(text), file=stream, flush=True)
+        _put(sys.stdout if self._is_terminal else sys.stderr, f"{printable(text)}\n")
 
     def _prompt(self) -> None:
         if self._is_terminal:
-            print("› ", end="", flush=True)  # noqa: T201
+            _put(sys.stdout, "› ")
+
+
+def _put(stream: TextIO | None, text: str) -> None:
+    """Write past Python's buffer, which would keep what could not be written and write it again; None takes nothing."""
+    if stream is None:
+        return
+    data = text.encode(stream.encoding, "replace")
+    while data:
+        select.select([], [stream], [])  # whoever shares it may have made it one that does not wait
+        data = data[os.write(stream.fileno(), data[:CHUNK_BYTES]) :]
 
 
 def printable(text: str) -> str:
@@ -216,13 +241,16 @@ async def _lines() -> AsyncIterator[str]:
     A thread reads the file descriptor itself: it is left behind, blocked, when the program ends before stdin does, and
     must then hold no lock of Python's own stdin.
     """
+    if sys.stdin is None:
+        return
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=16)
 
     def read() -> None:
         while True:
             try:
-                chunk = os.read(sys.stdin.fileno(), 65_536)
+                select.select([sys.stdin], [], [])  # as in _put
+                chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
             except OSError:
                 chunk = b""
             try:

@@ -7,14 +7,14 @@ take over when its leases end. Proved by `tests/scenario/test_kill.py` and `test
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Self
 
 from backscroll.adapters.base import Adapter
 from backscroll.bot.delivery import Delivery, Limits
-from backscroll.bot.handling import Handler
-from backscroll.errors import StorageError
+from backscroll.bot.handling import Handler, place_of
+from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer
 from backscroll.storage.values import new_id
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """Seconds between looks into the storage when nothing calls: an ended lease is taken over at most so late."""
+
+TOLD_EVERY_S = 60.0
+"""Seconds between two lines about one outage of the storage."""
 
 
 class Answering:
@@ -42,7 +45,11 @@ class Answering:
         self._called = asyncio.Event()
         self._stopped = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._strays: set[str] = set()
+        self._told_at: float | None = None
+        self.outlet_closed = asyncio.Event()
+        """Set when an adapter finds that nobody is there any more to whom it could post."""
 
     async def __aenter__(self) -> Self:
         self._loops = [asyncio.create_task(self._take_answers()), asyncio.create_task(self._renew_leases())]
@@ -53,33 +60,33 @@ class Answering:
     ) -> None:
         self._stopped.set()
         self._called.set()
-        await asyncio.wait([self._loops[0], *self._running], timeout=self._limits.shutdown_grace_s)
-        for task in [*self._loops, *self._running]:
-            await _end(task)
         try:
-            await self._provider.release_answers(self._owner)
-        except StorageError as failure:
-            log.warning("The answers under way wait for their leases to end: %s", failure.message)
+            await asyncio.wait([self._loops[0], *self._running.values()], timeout=self._limits.shutdown_grace_s)
+        finally:
+            await self._end()
 
     def wake(self) -> None:
         """Look for answers that are due now."""
         self._called.set()
 
     async def drained(self) -> None:
-        """Wait until there is nothing left to answer, now or later."""
+        """Wait until there is nothing left to answer, now or later.
+
+        Raises: StorageRefusedError: the storage will not tell.
+        """
         while await self._is_any_left():  # noqa: ASYNC110  # another process may finish the last one, and tells nobody
             await asyncio.sleep(LOOK_S / 20)
 
     async def _is_any_left(self) -> bool:
         try:
             return await self._provider.seconds_until_ready(self._platforms) is not None
-        except StorageError:
+        except StorageUnavailableError:
             return True  # nobody knows
 
     async def _take_answers(self) -> None:
         while not self._stopped.is_set():
             if len(self._running) >= self._limits.max_parallel:
-                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
                 continue
             self._called.clear()
             answer = await self._take()
@@ -88,39 +95,74 @@ class Answering:
                 continue
             if self._stopped.is_set():
                 return  # it is given back with the others
-            task = asyncio.create_task(self._delivery.deliver(answer))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            if answer.id in self._running:
+                continue  # its lease ended while the storage was away; this took it anew for the task that has it
+            self._start(answer)
+
+    def _start(self, answer: Answer) -> None:
+        task = asyncio.create_task(self._delivery.deliver(answer))
+        self._running[answer.id] = task
+        task.add_done_callback(lambda ended: self._ended(answer.id, ended))
 
     async def _take(self) -> Answer | None:
         limits = self._limits
         try:
-            return await self._provider.take_answer(self._owner, self._platforms, limits.lease_s, latest=limits.latest)
-        except StorageError as error:
-            log.warning("No answer is taken for now: %s", error.message)
+            answer = await self._provider.take_answer(
+                self._owner, self._platforms, limits.lease_s, latest=limits.latest
+            )
+        except Exception as error:  # noqa: BLE001  # whatever a provider raises, answering goes on
+            self._tell("No answer is taken for now", error)
             return None
+        self._told_at = None
+        return answer
 
     async def _renew_leases(self) -> None:
         while True:
             await asyncio.sleep(self._limits.lease_s / 3)
             try:
-                await self._provider.renew_leases(self._owner, self._limits.lease_s)
-            except StorageError as error:
-                log.warning("The leases are not renewed for now: %s", error.message)
+                await self._give_back_strays(await self._provider.renew_leases(self._owner, self._limits.lease_s))
+            except Exception as error:  # noqa: BLE001  # as in _take
+                self._tell("The leases are not renewed for now", error)
+
+    async def _give_back_strays(self, held: Collection[str]) -> None:
+        """Give back what storage says is ours, and nobody here works on, at two renewals in turn.
+
+        Such are answers whose taking was committed when the connection broke, and those that an error left.
+        """
+        strays = set(held) - self._running.keys()
+        for answer_id in strays & self._strays:
+            with contextlib.suppress(AnswerLostError):
+                await self._provider.postpone_answer(answer_id, self._owner, 0, reason="It was cut off.", counts=True)
+        self._strays = strays
 
     async def _wait_for_call(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 await self._called.wait()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _ended(self, answer_id: str, task: asyncio.Task[None]) -> None:
+        del self._running[answer_id]
         self._called.set()  # the thread's next answer can be taken now
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("An answer was left by %s; it is taken up when its lease ends.", type(error).__name__)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, BrokenPipeError):
+            self.outlet_closed.set()
+        elif error is not None:
+            log.error("Answer %s was left by %s at %s.", answer_id, type(error).__name__, place_of(error))
 
+    async def _end(self) -> None:
+        tasks = [*self._loops, *self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        try:
+            await self._provider.release_answers(self._owner)
+        except StorageError as failure:
+            log.warning("The answers under way wait for their leases to end: %s", failure.message)
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    def _tell(self, fact: str, error: Exception) -> None:
+        """Log what an outage does, once in a while."""
+        now = asyncio.get_running_loop().time()
+        if self._told_at is None or now - self._told_at >= TOLD_EVERY_S:
+            self._told_at = now
+            told = error.message if isinstance(error, StorageError) else f"{type(error).__name__} at {place_of(error)}."
+            log.warning("%s: %s", fact, told)

@@ -13,13 +13,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from backscroll.adapters.base import Adapter
 from backscroll.adapters.console import ConsoleAdapter
 from backscroll.bot.answering import Answering
 from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
 from backscroll.bot.delivery import Limits
-from backscroll.bot.handling import Handler
+from backscroll.bot.handling import Handler, place_of
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.errors import AdapterError, StorageError, StorageUnavailableError
 from backscroll.storage.provider import StorageProvider
@@ -112,21 +113,35 @@ async def _open(provider: StorageProvider) -> None:
 async def _serve(adapters: Iterable[Adapter], manager: ConversationManager, answering: Answering) -> None:
     """Take events in until no adapter has more, and answer what was asked.
 
-    One platform that refuses does not end the others; its error is raised when they have ended.
+    One platform that refuses does not end the others; its error is raised when they have ended. After another error
+    what is left to answer is not waited for.
+
+    Raises: BrokenPipeError: nobody reads what an adapter posts; the answers wait for the next start.
     """
 
-    async def serve(adapter: Adapter) -> None:
+    async def serve(adapter: Adapter) -> Exception | None:
         try:
             await adapter.serve(manager)
         except AdapterError as error:
             log.error("%s is left: %s", adapter.platform, error)
-            raise
+            return error
+        except BrokenPipeError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # here one adapter ends, and the others go on
+            log.error("%s is left by %s at %s.", adapter.platform, type(error).__name__, place_of(error))
+            return error
+        return None
 
-    outcomes = await asyncio.gather(*map(serve, adapters), return_exceptions=True)
-    await answering.drained()
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
+    async def serve_all() -> None:
+        errors = [error for error in await asyncio.gather(*map(serve, adapters)) if error is not None]
+        errors.sort(key=lambda error: isinstance(error, AdapterError))
+        if not errors or isinstance(errors[0], AdapterError):
+            await answering.drained()
+        if errors:
+            raise errors[0]
+
+    if not await _until(answering.outlet_closed, serve_all()):
+        raise BrokenPipeError
 
 
 async def _sweep(provider: StorageProvider) -> None:
@@ -139,7 +154,7 @@ async def _sweep(provider: StorageProvider) -> None:
 
 
 async def _until(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Do the work, unless the signal to stop comes first; tell whether it was done."""
+    """Do the work, unless the event comes first; tell whether it was done."""
     doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
     try:
         await asyncio.wait([doing, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -147,9 +162,7 @@ async def _until(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> b
             doing.result()
         return doing.done()
     finally:
-        for task in (doing, stopping):
-            task.cancel()
-        await asyncio.wait([doing, stopping])
+        await _cancel(doing, stopping)
 
 
 @asynccontextmanager
@@ -158,25 +171,37 @@ async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[Non
     try:
         yield
     finally:
+        await _cancel(task)
+
+
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    """End tasks, whatever they ended with; uncollected, asyncio would log their errors with all texts."""
+    for task in tasks:
         task.cancel()
-        await asyncio.wait([task])
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
 
 
 @contextmanager
 def _signals() -> Iterator[asyncio.Event]:
     """Give the event that SIGINT and SIGTERM set; the second of them ends the process at once."""
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    signalled = False
 
-    def stop() -> None:
-        if stopped.is_set():
+    # Not the loop's own handlers: they wait for a loop that a handler or a full pipe may hold up.
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal signalled
+        if signalled:
             os._exit(ENDED_AT_ONCE)
-        stopped.set()
+        signalled = True
+        loop.call_soon_threadsafe(stopped.set)
 
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    for number in numbers:
-        loop.add_signal_handler(number, stop)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stopped
     finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -69,7 +69,10 @@ class Delivery:
         self._owner = owner
 
     async def deliver(self, answer: Answer) -> None:
-        """Bring one answer to its end, or give it back to be taken again."""
+        """Bring one answer to its end, or give it back to be taken again.
+
+        Raises: BrokenPipeError: nobody is there any more to whom the adapter could post it.
+        """
         try:
             await self._go_on(answer)
         except AnswerLostError:
@@ -83,7 +86,7 @@ class Delivery:
                 await self._send(answer, await self._kept(self._provider.get_parts, answer.id), look=True)
             else:
                 await self._make(answer)
-        except AnswerLostError:
+        except (AnswerLostError, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001  # here one answer ends, and the others go on
             await self._count_a_try(answer, f"{type(error).__name__} at {place_of(error)}.")
@@ -144,10 +147,16 @@ class Delivery:
             await self._fail(answer, reason)
 
     async def _fail(self, answer: Answer, reason: str) -> None:
-        if await self._kept(self._provider.get_parts, answer.id):  # it was made, and may have been posted in part
-            await self._finish(answer, "failed", reason)
-        else:
-            await self._begin(answer, Message(role="assistant", content=self._limits.failure_text), reason)
+        try:
+            if not await self._kept(self._provider.get_parts, answer.id):
+                await self._begin(answer, Message(role="assistant", content=self._limits.failure_text), reason)
+                return
+        except (AnswerLostError, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001  # not even this can be said; the answer must end all the same
+            log.error("Answer %s: nobody is told, %s at %s.", answer.id, type(error).__name__, place_of(error))
+        # It was made, and may have been posted in part.
+        await self._finish(answer, "failed", reason)
 
     async def _finish(self, answer: Answer, state: FinalState, reason: str | None) -> None:
         await self._kept(self._provider.finish_answer, answer.id, self._owner, state, reason=reason)
@@ -163,6 +172,7 @@ class Delivery:
             try:
                 return await step(*args, **named)
             except StorageUnavailableError as error:
-                log.warning("Storage is tried again in %.1f s: %s", delay_s, error.message)
+                if delay_s == 0.1:
+                    log.warning("A step waits for the storage: %s", error.message)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, 5.0)

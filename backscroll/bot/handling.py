@@ -7,7 +7,6 @@ An exception's text may hold what people wrote, so of an exception only its type
 import asyncio
 import contextlib
 import contextvars
-import functools
 import inspect
 import threading
 import traceback
@@ -20,6 +19,9 @@ from backscroll.storage.models import Message
 
 Handler = Callable[[Turn], Any]
 
+STOP_S = 1.0
+"""Seconds that a cancelled handler has to clean up."""
+
 
 class HandlerError(BackscrollError):
     """The handler made no answer."""
@@ -28,22 +30,45 @@ class HandlerError(BackscrollError):
 async def run_handler(handler: Handler, turn: Turn, timeout_s: float) -> Message | None:
     """Run a handler and return its answer, None when there is none; a blank text is none.
 
-    A plain function runs in a thread, which is left to itself when the time is over. An async iterator's texts are
-    joined.
+    A plain function runs in a thread, which is left to itself when the time is over; so is a handler that does not let
+    itself be cancelled. An async iterator's texts are joined.
 
     Raises: HandlerError: it raised, took longer than `timeout_s`, or returned something else than a text, a `Message`,
         an async iterator of texts, or None.
     """
-    limit = asyncio.timeout(timeout_s)
+    task = asyncio.ensure_future(_make_message(handler, turn))
     try:
-        async with limit:
-            result = await _call(handler, turn)
-    except HandlerError:
+        await asyncio.wait([task], timeout=timeout_s)
+        if not task.done():
+            raise HandlerError(f"The handler took longer than {timeout_s:g} s.")
+        if task.cancelled():
+            raise HandlerError("The handler raised CancelledError.")
+        return task.result()
+    finally:
+        if not task.done():
+            await _stop(task)
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an exception was raised, `file.py:12`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
+async def _make_message(handler: Handler, turn: Turn) -> Message | None:
+    # No text and no other exception leaves this task: asyncio's debug mode logs what a task ended with.
+    try:
+        result = await _call(handler, turn)
+    except (HandlerError, asyncio.CancelledError, GeneratorExit):
         raise
-    except Exception as error:  # noqa: BLE001  # a handler may raise anything
-        if limit.expired():
-            raise HandlerError(f"The handler took longer than {timeout_s:g} s.") from None
-        raise HandlerError(f"The handler raised {type(error).__name__} at {place_of(error)}.") from None
+    except BaseException as error:  # noqa: BLE001  # a handler may raise anything; SystemExit ends its answer, never the bot
+        fact = f"The handler raised {type(error).__name__} at {place_of(error)}."
+    else:
+        return _message_of(result)
+    raise HandlerError(fact)
+
+
+def _message_of(result: Any) -> Message | None:
     if result is None or (isinstance(result, str) and not result.strip()):
         return None
     if isinstance(result, str):
@@ -53,12 +78,6 @@ async def run_handler(handler: Handler, turn: Turn, timeout_s: float) -> Message
     raise _wrong(
         f"a {type(result).__name__}" if not isinstance(result, Message) else f"a message of role {result.role}"
     )
-
-
-def place_of(error: BaseException) -> str:
-    """Return where an exception was raised, `file.py:12`."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "an unknown place"
 
 
 async def _call(handler: Handler, turn: Turn) -> Any:
@@ -73,31 +92,32 @@ async def _call(handler: Handler, turn: Turn) -> Any:
 
 async def _in_thread(handler: Handler, turn: Turn) -> Any:
     """Run a plain function in a daemon thread: one that hangs keeps neither a pool's place nor the process's end."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
     context = contextvars.copy_context()
+    result: Any = None
+    failure: BaseException | None = None
 
     def run() -> None:
+        nonlocal result, failure
         try:
-            settle = functools.partial(_settle, done, context.run(handler, turn), None)
+            result = context.run(handler, turn)
         except BaseException as error:  # noqa: BLE001  # it is raised where the thread is awaited
-            settle = functools.partial(_settle, done, None, error)
+            failure = error
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=run, name="backscroll-handler", daemon=True).start()
-    return await done
+    await done.wait()
+    if failure is not None:
+        raise failure
+    return result
 
 
-def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(result)
-    elif isinstance(error, Exception) and not isinstance(error, StopIteration):
-        done.set_exception(error)
-    else:  # such as SystemExit: a handler ends its answer, never the bot
-        done.set_exception(RuntimeError(type(error).__name__).with_traceback(error.__traceback__))
+async def _stop(task: asyncio.Task[Message | None]) -> None:
+    """Cancel a handler, and leave it to itself when it does not end."""
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else collects it
+    task.cancel()
+    await asyncio.wait([task], timeout=STOP_S)
 
 
 async def _join(texts: AsyncIterator[Any]) -> str:

@@ -6,6 +6,8 @@ from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
 
+PAGE_COUNT = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -30,12 +32,19 @@ async def make_turn(
     if thread is None or found is None or found[1].deleted_at is not None:
         return None
     question = found[1]
-    sequence = question.sequence or 0
-    newest = thread.messages
-    kept = [message for message in newest if (message.sequence or 0) < sequence or message.role != "user"]
-    if newest and len(kept) < len(newest):  # later questions took the place of earlier messages
-        first = newest[0].sequence or 1
-        kept = await provider.read_messages(thread_id, limit=len(newest) - len(kept), before=first) + kept
+    kept = await _until_question(provider, thread, question.sequence or 0, limit)
     context = [message for message in kept if message.deleted_at is None and message.id != message_id]
     thread.messages = [*context[-(limit - 1) :], question] if limit > 1 else [question]
     return Turn(thread, question, attempt, ThreadStore(provider=provider))
+
+
+async def _until_question(provider: StorageProvider, thread: Thread, sequence: int, limit: int) -> list[Message]:
+    """Return the newest messages but later questions; as many as `limit`, where there are so many."""
+    page, kept = thread.messages, list[Message]()
+    while page:
+        kept = [message for message in page if (message.sequence or 0) <= sequence or message.role != "user"] + kept
+        if len(kept) >= limit:
+            break
+        # Later questions took the place of earlier messages.
+        page = await provider.read_messages(thread.id, limit=max(limit, PAGE_COUNT), before=page[0].sequence)
+    return kept

@@ -73,13 +73,13 @@ class AnswerCalls(AliasCalls):
         Args: texts: one for each post, in order, at least one. reason: why the answer failed, when this is what the
             person is told of it.
         Raises: AnswerLostError: this owner does not have the answer. MessageExistsError: the message's id belongs to
-            another thread, or to a message that came from outside or is an answer already.
+            another thread, or to a message that came from outside or is an answer already. ValueError: no texts.
         """
         async with self._exclusive:
             row = await self._owned(answer_id, owner)
             if row["state"] == "running":
+                parts = new_parts(message.id, texts)
                 stored, _ = await self._append(row["thread_id"], message, None)
-                parts = new_parts(stored.id, texts)
                 await self._must_not_be_posted(stored.id, parts)
                 for part in parts:
                     await self.set("parts", join_key(stored.id, part.number), asdict(part))

@@ -19,6 +19,7 @@ _LAST = (
     .where(answers.c.thread_id.in_(_IDS))
     .group_by(answers.c.thread_id)
 )
+_ASKED = select(answers.c.message_id).where(answers.c.message_id.in_(_IDS))
 _LOCK = select(threads.c.id).where(threads.c.id.in_(_IDS)).order_by(threads.c.id).with_for_update(key_share=True)
 
 
@@ -39,19 +40,20 @@ async def ask(connection: AsyncConnection, items: list[Item], locked: Collection
     if others:  # a repeat whose message lives in another thread than its alias says now
         await connection.execute(_LOCK, {"ids": others})
     last = dict((await connection.execute(_LAST, {"ids": thread_ids})).all())
-    rows: dict[str, dict[str, Any]] = {}
-    for thread_id, _, arrival, stored in asking:
-        if arrival.asks == "yes" or thread_id in last:
+    repeats = [stored.id for _, item, _, stored in asking if not item.is_new]
+    asked = set((await connection.execute(_ASKED, {"ids": repeats})).scalars()) if repeats else set()
+    due: dict[str, Item] = {}
+    rows = []
+    for thread_id, item, arrival, stored in asking:
+        if stored.id not in due and stored.id not in asked and (arrival.asks == "yes" or thread_id in last):
+            due[stored.id] = item
             last[thread_id] = last.get(thread_id, 0) + 1
-            rows.setdefault(stored.id, _row(thread_id, stored.id, arrival.key, last[thread_id]))
+            rows.append(_row(thread_id, stored.id, arrival.key, last[thread_id]))
     if rows:
         insert = insert_ignoring(connection, answers)
         insert = insert.values(ready_at=now(), created_at=now(), updated_at=now()).returning(answers.c.message_id)
-        made = set((await connection.execute(insert, list(rows.values()))).scalars())
-        for _, item, _, stored in asking:
-            if stored.id in made:
-                made.discard(stored.id)
-                item.asked = True
+        for message_id in (await connection.execute(insert, rows)).scalars():
+            due[message_id].asked = True
 
 
 def _row(thread_id: str, message_id: str, key: ThreadKey, position: int) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class _Batch:
     opened: list[str] = field(default_factory=list)
     expected: set[Place] = field(default_factory=set)
     adopted: set[Place] = field(default_factory=set)
+    moved: dict[str, str] = field(default_factory=dict)
 
     def open_items(self) -> list[Item]:
         return [item for item in self.items if item.is_open]
@@ -196,6 +197,8 @@ async def _claim_external_ids(batch: _Batch) -> None:
         lost = [item for place, item in claiming.items() if place not in won]
         if lost:
             await _meet_stored(batch, lost)
+        # Who met one of these in the batch repeats what it repeats.
+        batch.moved |= {item.message.id: item.repeat_of for item in lost if item.repeat_of is not None}
         claiming = {item.place: item for item in lost if item.is_open and item.place is not None}
 
 
@@ -243,9 +246,8 @@ async def _fill_in_repeats(batch: _Batch) -> None:
     if not repeats:
         return
     in_batch = {item.message.id: item for item in batch.items if item.stored is not None}
-    moved = {item.message.id: item.repeat_of for item in repeats if item.message.id not in in_batch}
     for item in repeats:
-        item.repeat_of = moved.get(item.repeat_of or "", item.repeat_of)
+        item.repeat_of = batch.moved.get(item.repeat_of or "", item.repeat_of)
     read = await read_by_ids(batch.connection, {str(item.repeat_of) for item in repeats} - in_batch.keys())
     for item in repeats:
         first = in_batch.get(str(item.repeat_of))

@@ -7,7 +7,7 @@ repeated after a deadlock or a lost connection, so what it does must be harmless
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -52,8 +52,12 @@ class Database:
         done = asyncio.get_running_loop().create_future()
         self._under_way.add(done)
         try:
-            async with self.reader.begin() as connection:
-                yield connection
+            connection = await self._connect()
+            try:
+                async with connection.begin():
+                    yield connection
+            finally:
+                await asyncio.shield(self._run(connection.close()))
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             raise translate(error, self.url) from None
         finally:
@@ -66,10 +70,7 @@ class Database:
         Repeats `work` where the database rolled it back or may have lost it.
         """
         self._must_be_open()
-        task = asyncio.ensure_future(self._write(work))
-        self._under_way.add(task)
-        task.add_done_callback(self._written)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._run(self._write(work)))
 
     async def close(self) -> None:
         """Wait for what is under way and close all connections, also when the caller is cancelled meanwhile.
@@ -86,6 +87,22 @@ class Database:
         for engine in {self.engine, self.reader}:
             await engine.dispose()
 
+    async def _connect(self) -> AsyncConnection:
+        """Take a connection for reading."""
+        if not self.is_sqlite:
+            return await self.reader.connect()
+        # A driver's thread that is left while it opens a file would outlive the event loop.
+        opening = self._run(self.reader.connect().start())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._give_back)
+            raise
+
+    def _give_back(self, opening: asyncio.Task[AsyncConnection]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._run(opening.result().close())
+
     async def _write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         attempt = 1
         while True:
@@ -97,7 +114,14 @@ class Database:
                     raise translate(error, self.url) from None
             attempt += 1
 
-    def _written(self, task: asyncio.Task[Any]) -> None:
+    def _run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task that `close()` waits for."""
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # a caller that was cancelled does not collect it

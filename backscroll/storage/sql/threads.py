@@ -23,11 +23,12 @@ from backscroll.storage.sql.rows import (
     thread_values,
     value_hash,
 )
-from backscroll.storage.sql.tables import thread_properties, threads
+from backscroll.storage.sql.tables import answers, thread_properties, threads
 from backscroll.storage.sql.types import later_of, now
 
 _BY_ID = select(threads).where(threads.c.id == bindparam("thread_id"))
 _LOCK = _BY_ID.with_for_update(key_share=True)
+_LOCK_ANSWERS = select(answers.c.id).where(answers.c.thread_id == bindparam("thread_id")).with_for_update()
 _FIELDS = ("title", "user_id", "agent_name", "attributes", "platforms")
 _UPDATE = (
     update(threads)
@@ -70,6 +71,8 @@ class SqlThreads(SqlPrimitives):
 
     async def delete_thread(self, thread_id: str) -> bool:
         async def work(connection: AsyncConnection) -> bool:
+            # Answers first: who sends one holds its row and then wants the thread's.
+            await connection.execute(_LOCK_ANSWERS, {"thread_id": thread_id})
             deleted = await connection.execute(delete(threads).where(threads.c.id == thread_id))
             return deleted.rowcount > 0
 

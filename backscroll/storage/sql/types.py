@@ -14,7 +14,8 @@ from sqlalchemy.types import TypeEngine
 
 from backscroll.storage.values import as_utc, utc_now
 
-# `json`, not `jsonb`: it keeps the text, so that 1e23 and the order of keys come back as they were.
+# `json`, not `jsonb`: it keeps the text, so that 1e23 and the order of keys come back as they were. For objects, lists
+# and texts: SQLite would take a bare number for its own.
 Json = JSON(none_as_null=True)
 
 # Ids sort by code point everywhere, whatever the database's own collation is.
@@ -40,9 +41,11 @@ class Instant(TypeDecorator[datetime]):
         return instant.replace(tzinfo=None).isoformat(" ", "microseconds")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None or dialect.name == "postgresql":
-            return value  # type: ignore[no-any-return]  # asyncpg gives an aware UTC datetime
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        if value is None:
+            return None
+        instant: datetime = value if dialect.name == "postgresql" else datetime.fromisoformat(value)
+        # asyncpg gives the first and the last instant of all without a zone: to PostgreSQL they are infinite.
+        return instant if instant.tzinfo is UTC else instant.replace(tzinfo=UTC)
 
 
 class now(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is

@@ -1,0 +1,150 @@
+"""Kill -9 at every stage of one message's life: after a restart it is there once, and answered once.
+
+Nothing in the product knows of this: the configuration names a provider and a handler that kill their own process.
+"""
+
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from backscroll.storage.models import Message
+from backscroll.storage.records import Answer
+from backscroll.storage.store import ThreadStore
+from tests.scenario.program import Home
+
+KILLING = '''
+"""The SQL provider, and a handler, that kill their process once, at the stage that KILL_AT names."""
+
+import os
+import signal
+
+from sqlalchemy import event
+
+from backscroll.storage import sql
+
+
+def reach(stage):
+    if os.environ.get("KILL_AT") == stage:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Provider(sql.Provider):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+
+    async def record_message(self, arrival):
+        event.listen(self.database.engine.sync_engine, "commit", lambda _: reach("message inserted, not committed"))
+        kept = await super().record_message(arrival)
+        reach("message committed")
+        return kept
+
+    async def take_answer(self, *arguments, **options):
+        answer = await super().take_answer(*arguments, **options)
+        if answer is not None:
+            reach("answer taken")
+        return answer
+
+    async def begin_sending(self, *arguments, **options):
+        reach("answer made, not stored")
+        parts = await super().begin_sending(*arguments, **options)
+        reach("answer stored, not printed")
+        return parts
+
+    async def mark_sent(self, *arguments, **options):
+        reach("answer printed, not marked")
+        await super().mark_sent(*arguments, **options)
+        reach("answer marked, not finished")
+
+    async def finish_answer(self, *arguments, **options):
+        await super().finish_answer(*arguments, **options)
+        reach("answer finished")
+
+
+async def answer(turn):
+    reach("handler running")
+    return f"the answer to {turn.message.text}"
+'''
+ANSWER = "the answer to hello\n"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is in the database."""
+
+    messages: list[Message]
+    answers: list[Answer]
+
+    @classmethod
+    async def at(cls, url: str) -> "Kept":
+        async with ThreadStore(url) as store:
+            threads = await store.list()
+            assert len(threads) == 1
+            return cls(threads[0].messages, await store.provider.list_answers())
+
+
+@pytest.fixture
+def killing(home: Home, url: str) -> Home:
+    home.write("killing.py", KILLING)
+    home.configure(storage={"type": "killing", "url": url}, handler="killing:answer", lease_s=1)
+    return home
+
+
+def killed(home: Home, stage: str) -> str:
+    """Say `hello` to a bot that is killed at a stage, and return what it had printed."""
+    with home.start(KILL_AT=stage) as program:
+        program.say("hello")
+        assert program.ended() == -signal.SIGKILL, program.err
+    return program.out
+
+
+@pytest.mark.parametrize(
+    ("stage", "typed_again", "printed_before"),
+    [
+        ("message inserted, not committed", ["hello"], ""),
+        ("message committed", [], ""),
+        ("answer taken", [], ""),
+        ("handler running", [], ""),
+        ("answer made, not stored", [], ""),
+        ("answer stored, not printed", [], ""),
+        ("answer marked, not finished", [], ANSWER),
+        ("answer finished", [], ANSWER),
+    ],
+)
+async def test_kill_loses_nothing_and_repeats_nothing(
+    killing: Home, url: str, stage: str, typed_again: list[str], printed_before: str
+) -> None:
+    before = killed(killing, stage)
+    restarted = killing.run(*typed_again)
+    assert restarted.process.returncode == 0, restarted.err
+    kept = await Kept.at(url)
+    assert before == printed_before
+    assert before + restarted.out == ANSWER
+    assert [(message.sequence, message.role, message.text) for message in kept.messages] == [
+        (1, "user", "hello"),
+        (2, "assistant", "the answer to hello"),
+    ]
+    assert [answer.state for answer in kept.answers] == ["sent"]
+    assert [answer.tries for answer in kept.answers] == [0]
+
+
+async def test_kill_between_printing_and_its_mark_prints_at_most_twice_and_stores_once(killing: Home, url: str) -> None:
+    before = killed(killing, "answer printed, not marked")
+    restarted = killing.run()
+    kept = await Kept.at(url)
+    assert before == ANSWER
+    assert restarted.out in ("", ANSWER)
+    assert [(message.sequence, message.role) for message in kept.messages] == [(1, "user"), (2, "assistant")]
+    assert [answer.state for answer in kept.answers] == ["sent"]
+
+
+async def test_kill_at_each_stage_in_turn_still_answers_once(killing: Home, url: str) -> None:
+    assert killed(killing, "message committed") == ""
+    for stage in ("answer taken", "handler running", "answer stored, not printed"):
+        with killing.start(KILL_AT=stage) as program:
+            assert program.ended() == -signal.SIGKILL, program.err
+        assert program.out == ""
+    assert killing.run().out == ANSWER
+    kept = await Kept.at(url)
+    assert len(kept.messages) == 2
+    assert [answer.state for answer in kept.answers] == ["sent"]

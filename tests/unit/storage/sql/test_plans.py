@@ -1,0 +1,298 @@
+"""What a call costs: its queries, and their plans on tables of a size where a scan would be felt."""
+
+import asyncio
+import json
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.storage.changes import changes_of
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.models import Message, Thread
+from backscroll.storage.records import Arrival
+from backscroll.storage.sql import Provider
+from backscroll.storage.sql.rows import name_hash, value_hash
+from backscroll.storage.sql.tables import (
+    aliases,
+    answers,
+    early_events,
+    message_parts,
+    messages,
+    thread_properties,
+    threads,
+)
+from tests.servers.postgres import Postgres
+
+THREADS = 4000
+LONG = 2000  # messages of the one long thread
+BIG = "threads|messages|message_parts|thread_properties|aliases|answers|early_events"
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+KEY = ThreadKey("slack", "T1", "C77", "77.0")
+EXTERNAL = KEY.message("77.1")
+
+Call = Callable[[Provider], Awaitable[object]]
+
+
+async def fill(url: str) -> None:
+    """Make the tables, and rows enough for a planner to care."""
+    provider = Provider(url)
+    await provider.initialize()
+    numbers = range(THREADS)
+    dated = {"created_at": NOW, "updated_at": NOW}
+    rows: dict[Any, list[dict[str, Any]]] = {
+        threads: [
+            dated
+            | {"id": f"t{n}", "title": f"Thread {n}", "user_id": f"U{n % 400}", "agent_name": f"agent{n % 100}"}
+            | {"attributes": {}, "platforms": {}, "last_sequence": LONG if n == 0 else 1}
+            | {"updated_at": NOW.replace(microsecond=n)}
+            for n in numbers
+        ],
+        messages: [message(f"m{n}", f"t{n}", 1, external=f"{n}.1") for n in numbers]
+        + [message(f"long{n}", "t0", n) for n in range(2, LONG + 1)],
+        message_parts: [
+            {"message_id": f"m{n}", "part": 1, "state": "sent", **place(n), "external_id": f"{n}.1"} for n in numbers
+        ],
+        thread_properties: [
+            {
+                "thread_id": f"t{n}",
+                "name_hash": name_hash("platforms.slack", "channel"),
+                "value_hash": value_hash(f"C{n}"),
+                "scope": "platforms.slack",
+                "name": "channel",
+            }
+            for n in numbers
+        ],
+        aliases: [{"alias": f"slack:T1:C{n}:{n}.0", "thread_id": f"t{n}", "created_at": NOW} for n in numbers],
+        answers: [
+            dated
+            | {"id": f"a{n}", "thread_id": f"t{n}", "message_id": f"m{n}", "position": 1, "tries": 1, "takeovers": 0}
+            | {"platform": "slack", "workspace": "T1", "channel": f"C{n}", "thread": f"{n}.0", "ready_at": NOW}
+            | {"state": "waiting" if n % 200 == 0 else "sent"}
+            for n in numbers
+        ],
+        early_events: [
+            {
+                "id": f"e{n}",
+                **place(n),
+                "external_id": f"early{n}",
+                "kind": "delete",
+                "event_at": NOW,
+                "created_at": NOW,
+            }
+            for n in numbers
+        ],
+    }
+
+    async def work(connection: AsyncConnection) -> None:
+        for table, values in rows.items():
+            await connection.execute(table.insert(), values)
+
+    await provider.database.write(work)
+    await provider.database.write(lambda connection: connection.execute(text("ANALYZE")))
+    await provider.close()
+
+
+def message(id: str, thread_id: str, sequence: int, external: str | None = None) -> dict[str, Any]:
+    """Lay out one message."""
+    row = {"id": id, "thread_id": thread_id, "sequence": sequence, "role": "user", "content": "hello"}
+    row |= {"platforms": {}, "attributes": {}, "tool_calls": [], "metrics": {}, "created_at": NOW, "updated_at": NOW}
+    return row | {"external_id": external}
+
+
+def place(number: int) -> dict[str, str]:
+    """Name a channel."""
+    return {"platform": "slack", "workspace": "T1", "channel": f"C{number}"}
+
+
+@pytest.fixture(scope="module")
+def filled_postgres(postgres_server: Postgres) -> Iterator[str]:
+    name = f"backscroll_test_{secrets.token_hex(8)}"
+    asyncio.run(postgres_server.create_database(name))
+    asyncio.run(fill(postgres_server.url(name)))
+    yield name
+    asyncio.run(postgres_server.drop_database(name))
+
+
+@pytest.fixture(scope="module")
+def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plans") / "filled.db"
+    asyncio.run(fill(str(path)))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def filled_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of a copy of the filled database."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("filled_sqlite"), tmp_path / "copy.db")
+        yield str(tmp_path / "copy.db")
+        return
+    server: Postgres = request.getfixturevalue("postgres_server")
+    name = f"backscroll_test_{secrets.token_hex(8)}"
+    asyncio.run(server.create_database(name, request.getfixturevalue("filled_postgres")))
+    yield server.url(name)
+    asyncio.run(server.drop_database(name))
+
+
+@pytest.fixture
+async def filled(filled_url: str) -> AsyncIterator[Provider]:
+    """Give a provider on a copy of the filled database."""
+    provider = Provider(filled_url)
+    await provider.initialize()
+    if not provider.database.is_sqlite:  # a copied database has no statistics of its own yet
+        await provider.database.write(lambda connection: connection.execute(text("ANALYZE")))
+    yield provider
+    await provider.close()
+
+
+@contextmanager
+def seen(provider: Provider) -> Iterator[list[tuple[str, Any]]]:
+    """Gather the statements that run, each with its parameters."""
+    found: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if not statement.startswith(("BEGIN", "PRAGMA")):
+            found.append((statement, parameters[0] if many else parameters))
+
+    engines = {provider.database.engine.sync_engine, provider.database.reader.sync_engine}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield found
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def plans_of(provider: Provider, call: Call) -> list[str]:
+    """Run a call, and return what is wrong with the plans of its statements."""
+    with seen(provider) as statements:
+        await call(provider)
+    assert statements
+    faults = []
+    for statement, parameters in statements:
+        async with provider.database.read() as connection:
+            if provider.database.is_sqlite:
+                explained = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                faults += [f"{row.detail}: {statement}" for row in explained if is_slow_on_sqlite(row.detail)]
+            else:
+                explained = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+                plan = explained.scalar_one()
+                plan = json.loads(plan) if isinstance(plan, str) else plan
+                faults += [f"{fault}: {statement}" for fault in slow_on_postgresql(plan[0]["Plan"])]
+    return faults
+
+
+def is_slow_on_sqlite(detail: str) -> bool:
+    """Tell a scan of a big table, and a sort of what was found there."""
+    scans = re.match(rf"SCAN ({BIG})\b(?! USING (COVERING )?INDEX)", detail)
+    return bool(scans) or "USE TEMP B-TREE FOR ORDER BY" in detail
+
+
+def slow_on_postgresql(node: dict[str, Any]) -> Iterator[str]:
+    """Name the scans of big tables and the sorts of more than a few rows in a plan."""
+    if node["Node Type"] == "Seq Scan" and re.fullmatch(BIG, node["Relation Name"]):
+        yield f"Seq Scan on {node['Relation Name']}"
+    if "Sort" in node["Node Type"] and node["Plan Rows"] > 500:
+        yield f"{node['Node Type']} of {node['Plan Rows']} rows"
+    for inner in node.get("Plans", ()):
+        yield from slow_on_postgresql(inner)
+
+
+def arrival(external_id: str, key: ThreadKey = KEY) -> Arrival:
+    """Make an arrival that asks for an answer."""
+    return Arrival(key, Message(role="user", content="hello"), key.message(external_id), asks="yes")
+
+
+CALLS: dict[str, tuple[Call, int]] = {
+    # each with the most queries that it may take, BEGIN and COMMIT aside
+    "get a thread by id": (lambda p: p.get_thread("t77"), 4),
+    "get the newest 50 of a long thread": (lambda p: p.get_thread("t0", limit=50), 4),
+    "get a thread by alias": (lambda p: p.get_by_alias("slack:T1:C77:77.0", limit=50), 4),
+    "find threads by platform": (lambda p: p.find_by_platform("slack", {"channel": "C77"}), 4),
+    "list the newest threads": (lambda p: p.list_threads(limit=50, with_messages=False), 1),
+    "list the newest threads with messages": (lambda p: p.list_threads(limit=10), 4),
+    "list a user's newest threads": (lambda p: p.list_threads(limit=50, user_id="U77", with_messages=False), 1),
+    "list an agent's newest threads": (lambda p: p.list_threads(limit=50, agent_name="agent7", with_messages=False), 1),
+    "read the newest 50 messages": (lambda p: p.read_messages("t0", limit=50), 4),
+    "read 50 messages before another": (lambda p: p.read_messages("t0", limit=50, before=1000), 4),
+    "get a message": (lambda p: p.get_message("m77"), 3),
+    "find a message by its external id": (lambda p: p.find_external(EXTERNAL), 4),
+    "get a thread's aliases": (lambda p: p.get_thread_aliases("t77"), 1),
+    "record a new message": (lambda p: p.record_message(arrival("77.2")), 11),
+    "record a repeat": (lambda p: p.record_message(arrival("77.1")), 8),
+    "record a new thread's message": (
+        lambda p: p.record_message(arrival("9.9", ThreadKey("slack", "T1", "C9", "9.9"))),
+        14,
+    ),
+    "append a message": (lambda p: p.append_message("t0", Message(role="user")), 5),
+    "record an edit": (lambda p: p.record_edit(EXTERNAL, "new", NOW), 8),
+    "record an early deletion": (lambda p: p.record_deletion(KEY.message("early"), NOW), 5),
+    "record a message that something waited for": (lambda p: p.record_message(arrival("early77")), 14),
+    "record a reaction": (
+        lambda p: p.record_reaction(EXTERNAL, "+1", "U1", added=True, event_at=NOW),
+        9,
+    ),
+    "take an answer": (lambda p: p.take_answer("me", ["slack"], 30), 2),
+    "wait for the next answer": (lambda p: p.seconds_until_ready(["slack"]), 1),
+    "renew leases": (lambda p: p.renew_leases("me", 30), 1),
+    "list a thread's answers": (lambda p: p.list_answers(thread_id="t77"), 1),
+    "save a change": (lambda p: p.write_thread(changes_of(Thread(id="t77", title="new"))), 6),
+    "delete a thread": (lambda p: p.delete_thread("t77"), 1),
+    "sweep early events": (lambda p: p.sweep_early_events(datetime(2025, 1, 1, tzinfo=UTC)), 3),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_plan_reads_no_whole_table(filled: Provider, name: str) -> None:
+    assert await plans_of(filled, CALLS[name][0]) == []
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_call_takes_no_more_queries_than_it_needs(filled: Provider, name: str) -> None:
+    call, most = CALLS[name]
+    with seen(filled) as statements:
+        await call(filled)
+    assert 0 < len(statements) <= most, "\n".join(statement for statement, _ in statements)
+
+
+async def test_call_takes_as_many_queries_for_a_long_thread(filled: Provider) -> None:
+    counts = []
+    for thread_id in ("t77", "t0"):
+        with seen(filled) as statements:
+            await filled.get_thread(thread_id)
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
+async def test_newest_messages_read_no_more_rows_than_asked(filled: Provider) -> None:
+    with seen(filled) as statements:
+        found = await filled.read_messages("t0", limit=50)
+    assert [one.sequence for one in found] == list(range(LONG - 49, LONG + 1))
+    assert (LONG - 49) in [value for _, parameters in statements for value in parameters]
+
+
+async def test_finding_a_ready_answer_reads_the_partial_index(filled: Provider) -> None:
+    with seen(filled) as statements:
+        await filled.take_answer("me", ["slack"], 30)
+    statement, parameters = statements[0]
+    explain = "EXPLAIN QUERY PLAN" if filled.database.is_sqlite else "EXPLAIN"
+    async with filled.database.read() as connection:
+        plan = str((await connection.exec_driver_sql(f"{explain} {statement}", parameters)).all())
+    assert "answers_ready" in plan
+    assert "answers_unfinished" in plan
+
+
+async def test_fault_finder_sees_a_scan(filled: Provider) -> None:
+    async def scan(provider: Provider) -> None:
+        async with provider.database.read() as connection:
+            await connection.execute(text("SELECT title FROM threads WHERE title > 'a' ORDER BY title"))
+
+    assert await plans_of(filled, scan)
