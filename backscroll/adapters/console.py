@@ -6,6 +6,7 @@ the printing and its mark, the answer is printed once more. Proved by `tests/sce
 
 import asyncio
 import codecs
+import concurrent.futures
 import os
 import re
 import select
@@ -13,13 +14,13 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Self, TextIO
 
 from backscroll.adapters.base import Adapter, Inbox
-from backscroll.adapters.events import Event, MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
-from backscroll.errors import AdapterUnavailableError, StorageUnavailableError
+from backscroll.adapters.events import MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
+from backscroll.errors import AdapterError, AdapterUnavailableError, StorageUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Message, Role, Thread
+from backscroll.storage.models import Message, Role, Thread, short_title
 from backscroll.storage.records import Part
 from backscroll.storage.values import ID_LENGTH, new_id
 
@@ -64,13 +65,30 @@ class ConsoleAdapter(Adapter):
             "/help": self._help,
         }
 
+    async def __aenter__(self) -> Self:
+        """Look whether there is somewhere to print.
+
+        Raises: AdapterError: stdout is closed.
+        """
+        if sys.stdout is None:
+            raise AdapterError("The console's stdout is closed.", "Leave it open, or send it to a file.")
+        return self
+
     async def serve(self, inbox: Inbox) -> None:
         """Keep each line, or carry out its command, until stdin ends."""
+        try:
+            await self._read(inbox)
+        except asyncio.CancelledError:
+            if self._is_terminal:
+                self._note("\nStopping. What is typed now is not kept.")
+            raise
+
+    async def _read(self, inbox: Inbox) -> None:
         thread = await inbox.thread_at(KEY)
         if thread is None:
             self._note("A new thread begins. /help lists the commands.")
         else:
-            self._note(f"“{thread.title}” goes on: {_count(thread)}. /history shows it, /new begins another.")
+            self._note(f"{self._name(thread)} goes on: {_count(thread)}. /history shows it, /new begins another.")
         self._prompt()
         async for line in _lines():
             if line.strip():
@@ -105,7 +123,7 @@ class ConsoleAdapter(Adapter):
         if line.startswith("/") and not line.startswith("//"):
             command = self._commands.get(word.strip())
             if command is None:
-                self._note(f"{word} is not a command. /help lists them; //… says a line that begins with /.")
+                self._note("That is no command. /help lists them; //… says a line that begins with /.")
             else:
                 await self._until_kept(lambda: command(inbox, rest.strip()))
             return
@@ -149,7 +167,7 @@ class ConsoleAdapter(Adapter):
             self._note("There is no such thread. /threads lists them: /open ID.")
         else:
             self._printed = None
-            self._note(f"“{thread.title}” goes on: {_count(thread)}.")
+            self._note(f"{self._name(thread)} goes on: {_count(thread)}.")
 
     async def _history(self, inbox: Inbox, _rest: str) -> None:
         thread = await inbox.thread_at(KEY)
@@ -160,19 +178,20 @@ class ConsoleAdapter(Adapter):
 
     async def _react(self, inbox: Inbox, emoji: str) -> None:
         # What was just printed may not be marked yet; a reaction waits for its message.
-        answer = self._printed or await _last(inbox, "assistant")
+        last = None if self._printed else await _last(inbox, "assistant")
+        answer = last[1] if last else self._printed
         if answer is None or not 0 < len(emoji) <= ID_LENGTH:
             self._note("There is no answer yet." if answer is None else "Say which: /react 👍")
             return
         await inbox.record(ReactionAdded(answer, emoji, USER, datetime.now(UTC)))
-        self._note(f"{emoji} is on the last answer.")
+        self._note("It is on the last answer.")
 
     async def _edit(self, inbox: Inbox, text: str) -> None:
         mine = await _last(inbox, "user")
         if mine is None or not text:
             self._note("You said nothing yet." if mine is None else "Say what it should be: /edit TEXT")
             return
-        await inbox.record(MessageEdited(KEY, mine, text, datetime.now(UTC)))
+        await inbox.record(MessageEdited(KEY, mine[1], text, datetime.now(UTC)))
         self._note("Your last message is changed.")
 
     async def _delete(self, inbox: Inbox, _rest: str) -> None:
@@ -180,12 +199,16 @@ class ConsoleAdapter(Adapter):
         if mine is None:
             self._note("You said nothing yet.")
             return
-        event: Event = MessageDeleted(mine, datetime.now(UTC))
-        await inbox.record(event)
-        self._note("Your last message is deleted.")
+        message, external = mine
+        await inbox.record(MessageDeleted(external, datetime.now(UTC)))
+        self._note(f"Deleted: “{short_title(message.text) or ''}”")
 
     async def _help(self, _inbox: Inbox, _rest: str) -> None:
         self._note(HELP)
+
+    def _name(self, thread: Thread) -> str:
+        # In a pipe, notes may end in a log; what people wrote must not.
+        return f"“{thread.title}”" if self._is_terminal else "The thread"
 
     def _write(self, text: str) -> None:
         _put(sys.stdout, f"{printable(text)}\n")
@@ -214,12 +237,12 @@ def printable(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
-async def _last(inbox: Inbox, role: Role) -> ExternalId | None:
+async def _last(inbox: Inbox, role: Role) -> tuple[Message, ExternalId] | None:
     thread = await inbox.thread_at(KEY)
     for message in reversed(thread.messages if thread else ()):
         external = ExternalId.of_message(message.platforms, {})
         if message.role == role and message.deleted_at is None and external is not None:
-            return external
+            return message, external
     return None
 
 
@@ -253,10 +276,12 @@ async def _lines() -> AsyncIterator[str]:
                 chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
             except OSError:
                 chunk = b""
+            putting = queue.put(chunk)
             try:
-                asyncio.run_coroutine_threadsafe(queue.put(chunk), loop).result()
-            except (RuntimeError, asyncio.CancelledError):
-                return  # the loop has ended
+                asyncio.run_coroutine_threadsafe(putting, loop).result()
+            except (RuntimeError, concurrent.futures.CancelledError):
+                putting.close()  # the loop has ended
+                return
             if not chunk:
                 return
 

@@ -49,7 +49,7 @@ class ReactionAdded:
     """A person put an emoji on a message. `event_at` orders the reactions of one person on one message."""
 
     external: ExternalId
-    emoji: str
+    emoji: str = field(repr=False)
     user_id: str
     event_at: datetime
 
@@ -59,7 +59,7 @@ class ReactionRemoved:
     """A person took an emoji off a message."""
 
     external: ExternalId
-    emoji: str
+    emoji: str = field(repr=False)
     user_id: str
     event_at: datetime
 

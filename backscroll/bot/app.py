@@ -22,7 +22,7 @@ from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
 from backscroll.bot.delivery import Limits
 from backscroll.bot.handling import Handler, place_of
 from backscroll.bot.manager import ConversationManager, Policy
-from backscroll.errors import AdapterError, StorageError, StorageUnavailableError
+from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.values import utc_now
 
@@ -53,7 +53,7 @@ async def run_bot(config: Config) -> None:
     """
     async with AsyncExitStack() as stack:
         stopped = stack.enter_context(_signals())
-        provider: StorageProvider = config.storage.provider_class(**config.storage.options)
+        provider = make_provider(config)
         stack.push_async_callback(provider.close)
         if not await _until(stopped, _open(provider)):
             return
@@ -65,6 +65,22 @@ async def run_bot(config: Config) -> None:
         await stack.enter_async_context(answering)
         await stack.enter_async_context(_in_background(_sweep(provider)))
         await _until(stopped, _serve(adapters.values(), manager, answering))
+
+
+def make_provider(config: Config) -> StorageProvider:
+    """Make the provider that the configuration names; it is not connected yet.
+
+    Raises: ConfigError: its constructor refuses what stands there.
+    """
+    storage, place = config.storage, f"{config.path}:{config.storage.line}: storage"
+    try:
+        provider: StorageProvider = storage.provider_class(**storage.options)
+    except StorageError as error:
+        raise ConfigError([(f"{place}: {error.message}", error.hint)]) from None
+    except Exception as error:  # noqa: BLE001  # somebody else's constructor; the exception's text may hold a password
+        fact = f"{place}: {storage.type}'s Provider raised {type(error).__name__} at {place_of(error)}."
+        raise ConfigError([(fact, "Correct the keys of storage, or the provider.")]) from None
+    return provider
 
 
 def make_adapters(configs: AdapterConfigs) -> list[Adapter]:

@@ -9,14 +9,19 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from backscroll.bot.app import run_bot
+from backscroll.bot.app import make_provider, run_bot
 from backscroll.bot.config import Config, load_config
 from backscroll.bot.handling import place_of
 from backscroll.errors import AdapterError, ConfigError, StorageError
+
+log = logging.getLogger(__name__)
+
+STRAY_S = 1.0
+"""Seconds that tasks which are left at the end have to let themselves be cancelled."""
 
 UNEXPECTED, CONFIGURATION, STORAGE, ADAPTER = 1, 2, 3, 4
 
@@ -38,7 +43,7 @@ DEFAULT_CONFIG = Path("config.yaml")
 def run(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the bot until Ctrl-C, SIGTERM, or the end of what it listens to."""
     _log_to_stderr(verbose)
-    asyncio.run(run_bot(load_config(config)))
+    asyncio.run(_run(load_config(config)))
 
 
 @app.command()
@@ -73,8 +78,30 @@ def main() -> None:
         sys.exit(UNEXPECTED)
 
 
+async def _run(config: Config) -> None:
+    asyncio.get_running_loop().set_exception_handler(_log_stray)
+    try:
+        await run_bot(config)
+    finally:
+        # A handler that does not let itself be cancelled would keep the process for ever.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left and (await asyncio.wait(left, timeout=STRAY_S))[1]:
+            log.error("A handler does not end; the process ends without it.")
+            sys.stdout.flush()
+            os._exit(UNEXPECTED)
+
+
+def _log_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waits for any more; asyncio would log the exception's text too, which may be somebody's words."""
+    error = context.get("exception")
+    cause = f": {type(error).__name__} at {place_of(error)}" if isinstance(error, BaseException) else ""
+    log.error("Something was left behind%s.", cause)
+
+
 async def _check(config: Config) -> None:
-    provider = config.storage.provider_class(**config.storage.options)
+    provider = make_provider(config)
     try:
         await provider.check()
     finally:

@@ -17,6 +17,9 @@ from backscroll.bot.turn import Turn
 from backscroll.errors import BackscrollError
 from backscroll.storage.models import Message
 
+SAID = ("content", "name", "source", "attributes", "attachments", "tool_calls", "metrics", "token_count")
+"""What is taken from a `Message` that a handler returns; where and when it stands is given by posting it."""
+
 Handler = Callable[[Turn], Any]
 
 STOP_S = 1.0
@@ -74,7 +77,9 @@ def _message_of(result: Any) -> Message | None:
     if isinstance(result, str):
         return Message(role="assistant", content=result)
     if isinstance(result, Message) and result.role == "assistant":
-        return result if result.text.strip() else None
+        # A message of its own: a handler may return one again and again, or one that the thread has.
+        said = {name: getattr(result, name) for name in SAID}
+        return Message(role="assistant", **said) if result.text.strip() else None
     raise _wrong(
         f"a {type(result).__name__}" if not isinstance(result, Message) else f"a message of role {result.role}"
     )

@@ -35,7 +35,7 @@ async def make_turn(
     kept = await _until_question(provider, thread, question.sequence or 0, limit)
     context = [message for message in kept if message.deleted_at is None and message.id != message_id]
     thread.messages = [*context[-(limit - 1) :], question] if limit > 1 else [question]
-    return Turn(thread, question, attempt, ThreadStore(provider=provider))
+    return Turn(thread, question, attempt, ThreadStore(provider=provider, closes_provider=False))
 
 
 async def _until_question(provider: StorageProvider, thread: Thread, sequence: int, limit: int) -> list[Message]:

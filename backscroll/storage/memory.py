@@ -14,7 +14,7 @@ from backscroll.storage.values import canonical_json, clean_object, new_id, to_j
 
 
 class _Namespace:
-    """Keyed values and lists as JSON texts, so that nobody holds what is stored, with an index for each queried field."""
+    """Keyed values and lists as JSON texts, so that nobody holds what is stored; each queried field has an index."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}

@@ -6,7 +6,7 @@ claims run through it, and `tests/unit/storage/test_store.py`.
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,6 +17,7 @@ from backscroll.storage.provider import StorageProvider
 from backscroll.storage.sql import Provider as SqlProvider
 from backscroll.storage.values import check_count, check_id, clean_object
 
+T = TypeVar("T")
 Threads = list[Thread]
 Messages = list[Message]
 
@@ -32,16 +33,25 @@ class ThreadStore:
     refuses), `StoreClosedError` (after `close()`), and `ValueError` for an id, limit or value that cannot be.
     """
 
-    def __init__(self, url: str | None = None, *, provider: StorageProvider | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        provider: StorageProvider | None = None,
+        closes_provider: bool = True,
+        **options: Any,
+    ) -> None:
         """Make a store; connects at first use.
 
         Args: url: `postgresql://…`, `sqlite:///…`, a bare file name (SQLite), or `:memory:`, the default.
+            closes_provider: False leaves a provider that others use too open when the store is closed.
             options: the SQL provider's, such as `pool_size`.
         Raises: ValueError: both a URL and a provider. StorageRefusedError: the URL is none of these.
         """
         if provider is not None and (url is not None or options):
             raise ValueError("a store takes a URL with its options, or a provider")
         self.provider = provider or SqlProvider(url or ":memory:", **options)
+        self._closes_provider = closes_provider
         self._opening = asyncio.Lock()
         self._is_open = False
         self._is_closed = False
@@ -88,8 +98,9 @@ class ThreadStore:
     async def close(self) -> None:
         """Finish what is under way and disconnect. Harmless when repeated."""
         self._is_closed = True
-        async with self._opening:
-            await self.provider.close()
+        if self._closes_provider:
+            async with self._opening:
+                await self.provider.close()
 
     async def health_check(self) -> dict[str, Any]:
         """Return `{"status": "healthy" | "unhealthy", "backend": …}`; never raises."""
@@ -105,7 +116,7 @@ class ThreadStore:
         Raises: ThreadNotFoundError: the thread was loaded and has been deleted since. MessageExistsError: a message's
         id belongs to another thread.
         """
-        changes = changes_of(thread)
+        changes = changes_of(_of_type(thread, Thread, "thread"))
         provider = await self._ready()
         return remember_saved(thread, changes, await provider.write_thread(changes))
 
@@ -160,7 +171,7 @@ class ThreadStore:
         """
         provider = await self._ready()
         check_id(thread_id)
-        if message.role == "system":
+        if _of_type(message, Message, "message").role == "system":
             return message
         return await provider.append_message(thread_id, Message.model_validate(message.__dict__))
 
@@ -266,3 +277,9 @@ class ThreadStore:
         if not self._is_open and not self._is_closed:
             await self.provider.initialize()
             self._is_open = True
+
+
+def _of_type(value: T, kind: type[T], name: str) -> T:
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is a {kind.__name__}, got {type(value).__name__}")
+    return value

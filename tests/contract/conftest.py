@@ -3,9 +3,11 @@
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +42,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sqlite_schema(sqlite_template: Path) -> str:
+    """Give the statements that make the schema: an SQLite database in memory cannot be copied as a file can."""
+    with closing(sqlite3.connect(sqlite_template)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+@pytest.fixture(scope="session")
 def postgres_template(postgres_server: Postgres) -> Iterator[str]:
     """Give the name of a PostgreSQL database with the schema and nothing in it."""
     name = f"backscroll_test_{secrets.token_hex(8)}"
@@ -65,8 +74,17 @@ def open_six() -> Opener:
 
 
 @pytest.fixture
-def open_sqlite_memory() -> Opener:
-    return lambda: opened(sql.Provider(":memory:"))
+def open_sqlite_memory(sqlite_schema: str) -> Opener:
+    @asynccontextmanager
+    async def open_with_schema() -> AsyncIterator[StorageProvider]:
+        provider = sql.Provider(":memory:")
+        async with provider.database.engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.executescript(sqlite_schema)
+        async with opened(provider):
+            yield provider
+
+    return open_with_schema
 
 
 @pytest.fixture

@@ -18,7 +18,19 @@ KEY = ThreadKey("slack", "T1", "C1", "1.0")
 OTHER_KEY = ThreadKey("slack", "T1", "C1", "2.0")
 LEASE_S = 30.0
 PATIENCE_S = 15.0
-ODD_TEXTS = ['a "quoted" one', "it's", "a.b.c", "with space ", "back\\slash", "%_*?", "[]{}", "$.a", "👩‍👩‍👧 família", "שלום", ":"]
+ODD_TEXTS = [
+    'a "quoted" one',
+    "it's",
+    "a.b.c",
+    " space ",
+    "back\\slash",
+    "%_*?",
+    "[]{}",
+    "$.a",
+    "👩‍👩‍👧 a",
+    "שלום",
+    ":",
+]
 
 
 def at(seconds: float) -> datetime:
@@ -69,7 +81,8 @@ async def taken(
 async def begun(provider: StorageProvider, answer: Answer, *texts: str, **options: Any) -> list[Part]:
     """Store an answer's message and its parts."""
     message = Message(role="assistant", content="".join(texts) or "an answer")
-    return await provider.begin_sending(answer.id, answer.owner or "one", message, list(texts or ["an answer"]), **options)
+    parts = list(texts or ["an answer"])
+    return await provider.begin_sending(answer.id, answer.owner or "one", message, parts, **options)
 
 
 async def got(provider: StorageProvider, thread_id: str) -> Thread:

@@ -26,7 +26,7 @@ class SixProvider(StorageProvider):
         self._values[namespace].pop(key, None)
 
     async def append(self, namespace: str, key: str, item: dict[str, Any]) -> str:
-        text = _object_text({"id": uuid4().hex} | item if isinstance(item, dict) else item)
+        text = _object_text({"id": uuid4().hex} | json.loads(_object_text(item)))
         self._lists[namespace][key].append(text)
         return str(json.loads(text)["id"])
 
@@ -40,7 +40,7 @@ class SixProvider(StorageProvider):
         return [value for value in found if all(_same(value, name, wanted) for name, wanted in filters.items())]
 
 
-def _object_text(value: dict[str, Any]) -> str:
+def _object_text(value: Any) -> str:
     if not isinstance(value, dict):
         raise ValueError(f"a value is a JSON object, got {type(value).__name__}")
     try:

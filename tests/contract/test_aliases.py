@@ -1,6 +1,7 @@
 """Claims for aliases."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -72,10 +73,11 @@ async def test_save_thread_alias_lets_one_of_many_have_it(store: ThreadStore) ->
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AliasInUseError"] * 5 + ["NoneType"] * 5
 
 
-@pytest.mark.parametrize("alias", ["", "x" * 501, None])
-async def test_save_thread_alias_refuses_what_is_no_alias(store: ThreadStore, alias: str) -> None:
-    with pytest.raises(ValueError, match="1 to 500 characters"):
-        await store.save_thread_alias("one", alias)
+async def test_save_thread_alias_refuses_what_is_no_alias(store: ThreadStore) -> None:
+    refused: list[Any] = ["", "x" * 501, None]
+    for alias in refused:
+        with pytest.raises(ValueError, match="1 to 500 characters"):
+            await store.save_thread_alias("one", alias)
 
 
 async def test_get_thread_aliases_orders_by_code_point(store: ThreadStore) -> None:

@@ -8,9 +8,8 @@ from backscroll.storage.models import Thread
 from backscroll.storage.store import ThreadStore
 from tests.contract.samples import ODD_TEXTS, said
 
-VALUES: list[Any] = [
-    5, 5.0, "5", True, False, None, 1, 1.0, 0, "", "null", [], [1, 2], [2, 1], {}, {"a": 1}, {"a": 1.0}, {"b": 2, "a": [1]}, 1e23, 10**400,
-]  # fmt: skip
+VALUES: list[Any] = [5, 5.0, "5", True, False, None, 1, 1.0, 0, 0.0, "", "null", 1e23, 10**400]
+VALUES += [[], [1, 2], [2, 1], [1.0, 2], {}, {"a": 1}, {"a": 1.0}, {"b": 2, "a": [1]}]
 
 
 async def found(store: ThreadStore, wanted: dict[str, Any]) -> list[str]:
@@ -141,7 +140,8 @@ async def test_find_by_source_is_find_by_platform(store: ThreadStore) -> None:
     assert [thread.id for thread in await store.find_by_source("slack", {"channel": "C1"})] == ["t"]
 
 
-@pytest.mark.parametrize("wanted", [{"a": {1}}, {5: 1}, [], {"a": float("inf")}], ids=repr)
-async def test_find_refuses_what_is_no_json_object(store: ThreadStore, wanted: Any) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        await store.find_by_attributes(wanted)
+async def test_find_refuses_what_is_no_json_object(store: ThreadStore) -> None:
+    refused: list[Any] = [{"a": {1}}, {5: 1}, [], {"a": float("inf")}]
+    for wanted in refused:
+        with pytest.raises(ValueError, match=r"."):
+            await store.find_by_attributes(wanted)

@@ -100,23 +100,19 @@ async def test_append_keeps_the_first_and_the_last_instant(store: ThreadStore) -
     assert (kept.created_at, kept.edited_at) == (first, last)
 
 
-@pytest.mark.parametrize("role", ["user", "assistant", "tool"])
-async def test_append_keeps_the_role(store: ThreadStore, role: Any) -> None:
-    await store.add_message("t", Message(role=role))
-    assert [message.role for message in await store.get_messages("t")] == [role]
-
-
 async def test_append_keeps_texts_of_any_size_and_script(store: ThreadStore) -> None:
-    said_texts = [*ODD_TEXTS, "", "\t\r\n \u2028", "\u202e\u200b\ufeff\ufffe\uffff", "e\u0301 é", "\U0010ffff", "👩‍👩‍👧x" * 200_000]
+    said_texts = [*ODD_TEXTS, "", "\t\r\n \u2028", "\u202e\u200b\ufeff\ufffe\uffff", "e\u0301 é", "\U0010ffff"]
+    said_texts.append("👩‍👩‍👧x" * 200_000)
     for text in said_texts:
         await store.add_message("t", said(text))
     assert await texts(store) == said_texts
 
 
 async def test_append_keeps_an_empty_list_of_blocks_apart_from_an_empty_text(store: ThreadStore) -> None:
-    for content in ("", [], [{}]):
+    contents: list[Any] = ["", [], [{}]]
+    for content in contents:
         await store.add_message("t", Message(role="user", content=content))
-    assert await texts(store) == ["", [], [{}]]
+    assert await texts(store) == contents
 
 
 async def test_append_keeps_each_reaction_once_and_no_empty_emoji(store: ThreadStore) -> None:
@@ -282,10 +278,11 @@ async def test_get_messages_is_empty_for_an_unknown_thread(store: ThreadStore) -
     assert await store.get_messages("unknown") == []
 
 
-@pytest.mark.parametrize("page", [{"limit": 0}, {"limit": -1}, {"before": 0}, {"limit": True}, {"before": 1.5}], ids=repr)
-async def test_get_messages_refuses_what_is_no_page(store: ThreadStore, page: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="whole number"):
-        await store.get_messages("t", **page)
+async def test_get_messages_refuses_what_is_no_page(store: ThreadStore) -> None:
+    refused: list[dict[str, Any]] = [{"limit": 0}, {"limit": -1}, {"before": 0}, {"limit": True}, {"before": 1.5}]
+    for page in refused:
+        with pytest.raises(ValueError, match="whole number"):
+            await store.get_messages("t", **page)
 
 
 async def test_get_message_gives_it_with_the_id_of_its_thread(provider: StorageProvider) -> None:
@@ -382,11 +379,12 @@ async def test_edit_gives_none_for_an_unknown_message_and_a_tombstone(store: Thr
     assert await texts(store) == [""]
 
 
-@pytest.mark.parametrize("content", [5, None, ["text"], [{"a": {1}}], {"a": 1}], ids=repr)
-async def test_edit_refuses_what_is_no_content(store: ThreadStore, content: Any) -> None:
+async def test_edit_refuses_what_is_no_content(store: ThreadStore) -> None:
+    refused: list[Any] = [5, None, ["text"], [{"a": {1}}], {"a": 1}]
     await store.add_message("t", said("first", id="m"))
-    with pytest.raises(ValueError, match=r"."):
-        await store.edit_message("m", content)
+    for content in refused:
+        with pytest.raises(ValueError, match=r"."):
+            await store.edit_message("m", content)
     assert await texts(store) == ["first"]
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
-from tests.contract.samples import KEY, at, external, recorded, said, stored
+from tests.contract.samples import asked, at, begun, external, recorded, said, stored, taken
 
 EMOJIS = ["+1", "👍🏽", "👩‍👩‍👧", "custom:party_parrot", "<:name:123>", 'a"b', "é", "e\u0301"]
 
@@ -73,10 +74,11 @@ async def test_add_reaction_gives_false_on_a_tombstone(store: ThreadStore, threa
     assert await reactions(store.provider) == {}
 
 
-@pytest.mark.parametrize(("emoji", "user"), [("", "U1"), ("+1", ""), ("x" * 501, "U1"), (None, "U1"), ("+1", 5)])
-async def test_add_reaction_refuses_what_is_no_name(store: ThreadStore, thread_id: str, emoji: str, user: str) -> None:
-    with pytest.raises(ValueError, match="1 to 500 characters"):
-        await store.add_reaction(thread_id, "m", emoji, user)
+async def test_add_reaction_refuses_what_is_no_name(store: ThreadStore, thread_id: str) -> None:
+    refused: list[Any] = [("", "U1"), ("+1", ""), ("x" * 501, "U1"), (None, "U1"), ("+1", 5)]
+    for emoji, user in refused:
+        with pytest.raises(ValueError, match="1 to 500 characters"):
+            await store.add_reaction(thread_id, "m", emoji, user)
 
 
 async def test_add_reaction_loses_none_under_concurrency(store: ThreadStore, thread_id: str) -> None:
@@ -141,7 +143,9 @@ async def test_record_reaction_takes_an_equal_instant_for_a_repeat(provider: Sto
     assert await reactions(provider) == {"+1": ["U1"]}
 
 
-async def test_record_reaction_removed_before_it_was_added_stays_away(provider: StorageProvider, thread_id: str) -> None:
+async def test_record_reaction_removed_before_it_was_added_stays_away(
+    provider: StorageProvider, thread_id: str
+) -> None:
     assert [await record(provider, 2, added=False), await record(provider, 1)] == [False, False]
     assert await reactions(provider) == {}
 
@@ -189,11 +193,16 @@ async def test_record_reaction_gives_false_on_a_tombstone(provider: StorageProvi
     assert await reactions(provider) == {}
 
 
-async def test_record_reaction_finds_an_answers_every_part(provider: StorageProvider, thread_id: str) -> None:
-    message = said("two posts", id="a", platforms=KEY.message("part 1").platforms)
-    await provider.append_message(thread_id, message)
-    assert await provider.record_reaction(external("part 1"), "+1", "U1", added=True, event_at=at(1))
-    assert (await stored(provider, "a")).reactions == {"+1": ["U1"]}
+async def test_record_reaction_finds_an_answer_by_every_part(provider: StorageProvider) -> None:
+    await asked(provider)
+    answer = await taken(provider)
+    parts = await begun(provider, answer, "one", "two")
+    for part in parts:
+        await provider.mark_sent(answer.id, "one", part.number, external(f"a{part.number}"))
+    for number in (2, 1):
+        place = external(f"a{number}")
+        assert await provider.record_reaction(place, "+1", f"U{number}", added=True, event_at=at(number))
+    assert (await stored(provider, parts[0].message_id)).reactions == {"+1": ["U2", "U1"]}
 
 
 async def test_record_reaction_ends_the_same_under_concurrency(provider: StorageProvider, thread_id: str) -> None:

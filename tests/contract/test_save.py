@@ -35,9 +35,7 @@ async def read(store: ThreadStore, thread_id: str = "t") -> Thread:
     return thread
 
 
-async def saved_by_two(
-    store: ThreadStore, one: Callable[[Thread], object], two: Callable[[Thread], object]
-) -> Thread:
+async def saved_by_two(store: ThreadStore, one: Callable[[Thread], object], two: Callable[[Thread], object]) -> Thread:
     """Save two stale copies, each changed in its way, one after the other, and read what came of it."""
     await store.save(example())
     copies = await read(store), await read(store)
@@ -137,9 +135,7 @@ async def test_save_keeps_what_both_copies_added_also_at_the_same_time(store: Th
 
 
 async def test_save_gives_a_field_that_two_changed_to_the_last(store: ThreadStore) -> None:
-    merged = await saved_by_two(
-        store, lambda t: t.attributes.update(a="one"), lambda t: t.attributes.update(a="two")
-    )
+    merged = await saved_by_two(store, lambda t: t.attributes.update(a="one"), lambda t: t.attributes.update(a="two"))
     assert merged.attributes["a"] == "two"
 
 

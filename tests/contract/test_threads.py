@@ -2,13 +2,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from backscroll.storage.models import Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
-from tests.contract.samples import KEY, ODD_TEXTS, arriving, asked, at, begun, external, got, recorded, said, taken
+from tests.contract.samples import (
+    KEY,
+    ODD_TEXTS,
+    OTHER_KEY,
+    arriving,
+    asked,
+    at,
+    begun,
+    external,
+    got,
+    recorded,
+    said,
+    taken,
+)
 
 
 async def test_get_gives_none_for_an_unknown_thread(store: ThreadStore) -> None:
@@ -41,17 +55,18 @@ async def test_get_gives_instants_in_utc(store: ThreadStore) -> None:
     assert [instant.utcoffset() for instant in (thread.created_at, thread.updated_at)] == [at(0).utcoffset()] * 2
 
 
-@pytest.mark.parametrize("thread_id", ODD_TEXTS)
-async def test_get_finds_a_thread_by_an_odd_id(store: ThreadStore, thread_id: str) -> None:
-    await store.save(Thread(id=thread_id))
-    assert (await store.get_or_create(thread_id)).id == thread_id
-    assert len(await store.list()) == 1
+async def test_get_finds_a_thread_by_an_odd_id(store: ThreadStore) -> None:
+    for thread_id in ODD_TEXTS:
+        await store.save(Thread(id=thread_id))
+        assert (await store.get_or_create(thread_id)).id == thread_id
+    assert len(await store.list()) == len(ODD_TEXTS)
 
 
-@pytest.mark.parametrize("thread_id", ["", "x" * 501, 5, None])
-async def test_get_refuses_what_is_no_id(store: ThreadStore, thread_id: str) -> None:
-    with pytest.raises(ValueError, match="1 to 500 characters"):
-        await store.get(thread_id)
+async def test_get_refuses_what_is_no_id(store: ThreadStore) -> None:
+    refused: list[Any] = ["", "x" * 501, 5, None]
+    for thread_id in refused:
+        with pytest.raises(ValueError, match="1 to 500 characters"):
+            await store.get(thread_id)
 
 
 async def test_get_thread_gives_the_newest_messages_oldest_first(provider: StorageProvider) -> None:
@@ -149,9 +164,9 @@ async def test_delete_frees_everything_for_a_new_beginning(provider: StorageProv
 
 
 async def test_delete_leaves_the_other_threads_alone(provider: StorageProvider) -> None:
-    kept = [await recorded(provider, number, key=key) for number, key in enumerate([KEY, KEY.__class__("d", "w", "c", "t")])]
+    kept = [await recorded(provider, number, key=key) for number, key in enumerate([KEY, OTHER_KEY])]
     await provider.delete_thread(kept[0].thread_id)
-    other = await provider.get_by_alias("d:w:c:t")
+    other = await provider.get_by_alias(OTHER_KEY.alias)
     assert other is not None
     assert other.messages == [kept[1].message]
 
@@ -187,10 +202,11 @@ async def test_list_gives_pages_that_make_up_the_whole(store: ThreadStore) -> No
     assert [thread.id for page in pages for thread in page] == [f"t{number}" for number in reversed(range(7))]
 
 
-@pytest.mark.parametrize(("limit", "offset"), [(0, 0), (-1, 0), (1, -1), (True, 0), (1.5, 0), ("1", 0), (None, 0)])
-async def test_list_refuses_what_is_no_page(store: ThreadStore, limit: int, offset: int) -> None:
-    with pytest.raises(ValueError, match="whole number"):
-        await store.list(limit, offset)
+async def test_list_refuses_what_is_no_page(store: ThreadStore) -> None:
+    refused: list[Any] = [(0, 0), (-1, 0), (1, -1), (True, 0), (1.5, 0), ("1", 0), (None, 0), (2**63, 0), (1, 2**63)]
+    for limit, offset in refused:
+        with pytest.raises(ValueError, match="whole number"):
+            await store.list(limit, offset)
 
 
 async def test_list_takes_pages_beyond_any_number_of_threads(store: ThreadStore) -> None:
@@ -218,8 +234,8 @@ async def test_list_threads_counts_all_that_match(store: ThreadStore) -> None:
 
 
 async def test_list_gives_the_messages_with_what_belongs_to_them(store: ThreadStore) -> None:
-    thread = Thread(id="t", messages=[said("one", reactions={"+1": ["U1"]}, attachments=[{"name": "a.txt"}]), said()])
-    await store.save(thread)
+    first = said("one", reactions={"+1": ["U1"]}, attachments=[{"name": "a.txt"}])
+    await store.save(Thread(id="t", messages=[first, said()]))
     (listed,) = await store.list()
     found = await store.get("t")
     assert listed == found
@@ -247,14 +263,6 @@ async def test_save_of_a_thread_listed_without_messages_keeps_them(store: Thread
     assert [message.content for message in await store.get_messages("t")] == ["hello"]
 
 
-async def test_list_reads_more_messages_than_a_statement_has_parameters(store: ThreadStore) -> None:
-    for name in "abcd":
-        await store.save(Thread(id=name, messages=[said("x", reactions={"+1": ["U1"]} if n == 8999 else {}) for n in range(9000)]))
-    listed = await store.list()
-    assert [len(thread.messages) for thread in listed] == [9000] * 4
-    assert all(thread.messages[-1].reactions for thread in listed)
-
-
 Write = Callable[[StorageProvider, str], Awaitable[object]]
 
 
@@ -274,7 +282,9 @@ WRITES: dict[str, Write] = {
     "delete": lambda provider, id_: provider.delete_message("m"),
     "recorded edit": lambda provider, id_: provider.record_edit(external(1), "new", at(9)),
     "recorded deletion": lambda provider, id_: provider.record_deletion(external(1), at(9)),
-    "recorded reaction": lambda provider, id_: provider.record_reaction(external(1), "+1", "U1", added=True, event_at=at(9)),
+    "recorded reaction": lambda provider, id_: provider.record_reaction(
+        external(1), "+1", "U1", added=True, event_at=at(9)
+    ),
 }
 
 
@@ -282,7 +292,7 @@ WRITES: dict[str, Write] = {
 async def test_every_write_moves_a_thread_to_the_top(provider: StorageProvider, write: str) -> None:
     message = said(id="m", reactions={"old": ["U1"]})
     kept = await recorded(provider, 1, message=message)
-    other = await recorded(provider, "other", key=KEY.__class__("slack", "T1", "C2", "1"))
+    other = await recorded(provider, "other", key=OTHER_KEY)
     assert [thread.id for thread in await provider.list_threads()] == [other.thread_id, kept.thread_id]
     before = (await got(provider, kept.thread_id)).updated_at
     await WRITES[write](provider, kept.thread_id)

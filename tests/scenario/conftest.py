@@ -1,10 +1,26 @@
 """A directory to run the program in, and each database that it can keep its threads in."""
 
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from backscroll.bot import cli
 from tests.scenario.program import Home
+
+
+@dataclass(frozen=True)
+class Called:
+    """What one call of the command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Called]
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +41,18 @@ def home(tmp_path: Path, bytecode: Path) -> Home:
 def url(request: pytest.FixtureRequest, home: Home) -> str:
     """Give the URL of an empty database of each kind that outlives a process."""
     return home.sqlite_url if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def call(home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Give a way to call the command line in this process, in the home's directory; a new one takes a second."""
+    monkeypatch.chdir(home.directory)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def called(*arguments: str) -> Called:
+        monkeypatch.setattr(sys, "argv", ["backscroll", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Called(int(ended.value.code or 0), *capfd.readouterr())
+
+    return called

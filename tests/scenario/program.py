@@ -30,8 +30,12 @@ class Program:
     """One run of the program, killed at the latest when it is left."""
 
     def __init__(self, command: list[str], directory: Path, environment: Mapping[str, str], **streams: Any) -> None:
-        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(command, cwd=directory, env=environment, **streams)
+        given: dict[str, Any] = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        } | streams
+        self.process = subprocess.Popen[bytes](command, cwd=directory, env=environment, **given)
         self._output: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
         self._readers = [
             threading.Thread(target=self._gather, args=(stream.fileno(), self._output[name]), daemon=True)

@@ -1,140 +1,249 @@
-"""The command line: what it prints where, and the code it ends with."""
+"""The command line: what it takes, what it prints where, and its exit codes."""
 
+import asyncio
+import re
+import sys
+from pathlib import Path
+from typing import Self
+
+import asyncpg
 import pytest
 
+from backscroll.adapters.base import Adapter, Inbox
+from backscroll.bot import app
+from backscroll.errors import AdapterError
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.records import Part
+from tests.scenario.conftest import Call, Called
 from tests.scenario.program import Home, Program
 
-BROKEN = """\
-bot:
-  handlr: x
-  answer: [mention]
-  record: some
-  history_limit: 0
-  max_parallel: many
-  lease_s: -1
-storage:
-  type: sql
-  url: 5
-  pool_sise: 3
-adapters:
-  consle: {}
-more: 1
-"""
-FAULTS = [
-    "config.yaml:2: bot.handlr is not a known key.",
-    "config.yaml:3: bot.answer",
-    "config.yaml:4: bot.record",
-    "config.yaml:5: bot.history_limit",
-    "config.yaml:6: bot.max_parallel",
-    "config.yaml:7: bot.lease_s",
-    "config.yaml:10: storage.url",
-    "config.yaml:11: storage.pool_sise is not a known key.",
-    "config.yaml:13: adapters.consle is not a known key.",
-    "config.yaml:14: more is not a known key.",
-]
+CANARY = "canary-4711"
 
 
-def run(home: Home, *arguments: str, **environment: str) -> Program:
-    """Run a command to its end, with nothing on stdin."""
-    with home.start(*arguments, **environment) as program:
-        program.end_input()
-        program.ended()
-    return program
+# Help and usage
+
+
+def test_help_names_the_commands(call: Call) -> None:
+    told = call("--help")
+    assert told.code == 0
+    assert "run" in told.out
+    assert "check" in told.out
+    assert told.err == ""
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_broken_configuration_shows_every_fault_with_its_line(home: Home, command: str) -> None:
-    home.write("config.yaml", BROKEN)
-    program = run(home, command)
-
-    assert program.process.returncode == 2
-    assert [fault for fault in FAULTS if fault not in program.err] == []
-    assert program.out == ""
-    assert "Traceback" not in program.err
+def test_help_of_a_command_names_its_options(call: Call, command: str) -> None:
+    told = call(command, "--help")
+    assert told.code == 0
+    for name in ("--config", "BACKSCROLL_CONFIG", "--verbose"):
+        assert name in told.out
 
 
-def test_check_of_a_right_configuration_says_so(home: Home) -> None:
-    program = run(home, "check")
+@pytest.mark.parametrize("arguments", [["walk"], ["run", "--nothing"], ["run", "extra"], ["run", "--config"]])
+def test_wrong_usage_ends_with_2(call: Call, arguments: list[str]) -> None:
+    told = call(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert "Error" in told.err
 
-    assert (program.process.returncode, program.err) == (0, "")
+
+def test_installed_command_is_the_module(home: Home) -> None:
+    script = Path(sys.executable).with_name("backscroll")
+    with Program([str(script), "check"], home.directory, home.environment) as program:
+        assert program.ended() == 0
     assert program.out == "config.yaml is right, and the storage can be used.\n"
 
 
-def test_check_changes_nothing(home: Home) -> None:
-    before = sorted(home.directory.iterdir())
-    run(home, "check")
-
-    assert sorted(home.directory.iterdir()) == before
+# Where the configuration is
 
 
-def test_missing_configuration_is_code_2(home: Home) -> None:
-    program = run(home, "run", "--config", "none.yaml")
-
-    assert program.process.returncode == 2
-    assert "none.yaml" in program.err
-    assert "--config" in program.err
-
-
-def test_environment_names_the_configuration(home: Home) -> None:
+def test_config_names_the_file(home: Home, call: Call) -> None:
     (home.directory / "config.yaml").rename(home.directory / "other.yaml")
-    program = run(home, "check", BACKSCROLL_CONFIG="other.yaml")
-
-    assert program.process.returncode == 0
-    assert "other.yaml" in program.out
+    assert call("check", "--config", "other.yaml").out == "other.yaml is right, and the storage can be used.\n"
 
 
-@pytest.mark.parametrize("command", ["run", "check"])
-def test_refused_storage_is_code_3(home: Home, command: str) -> None:
-    home.configure("sqlite:////proc/none/kept.db")
-    program = run(home, command)
-
-    assert program.process.returncode == 3
-    assert "/proc/none/kept.db" in program.err
-    assert "Traceback" not in program.err
+def test_environment_names_the_file(home: Home, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home.directory / "config.yaml").rename(home.directory / "other.yaml")
+    monkeypatch.setenv("BACKSCROLL_CONFIG", "other.yaml")
+    assert call("check").out == "other.yaml is right, and the storage can be used.\n"
 
 
-def test_unavailable_storage_is_code_3_for_check(home: Home) -> None:
-    home.configure("postgresql://bot:canary-password@127.0.0.1:1/none")
-    program = run(home, "check")
-
-    assert program.process.returncode == 3
-    assert "does not answer" in program.err
-    assert "canary" not in program.err + program.out
+def test_option_goes_before_the_environment(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKSCROLL_CONFIG", "nothing.yaml")
+    assert call("check", "-c", "config.yaml").code == 0
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_unexpected_error_is_code_1_without_its_text(home: Home, command: str) -> None:
-    home.write(
-        "breaking.py",
-        """\
-        from backscroll.storage.memory import Provider as Memory
-
-        class Provider(Memory):
-            async def check(self):
-                raise LookupError("canary")
-
-            initialize = check
-        """,
-    )
-    home.configure(storage={"type": "breaking"})
-    program = run(home, command)
-
-    assert program.process.returncode == 1
-    assert "LookupError at breaking.py:5" in program.err
-    assert "canary" not in program.err
-    assert "Traceback" not in program.err
+def test_missing_file_ends_with_2(call: Call, command: str) -> None:
+    told = call(command, "--config", "nothing.yaml")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("nothing.yaml: there is no such file.\n  ")
 
 
-def test_help_names_the_commands(home: Home) -> None:
-    program = run(home, "--help")
-
-    assert program.process.returncode == 0
-    assert "run" in program.out
-    assert "check" in program.out
+# Faults
 
 
-def test_unknown_option_is_code_2(home: Home) -> None:
-    program = run(home, "run", "--nonsense")
+TEN_FAULTS = """\
+bot:
+  handler: nothing_of_this_name:answer
+  answer: [mentions, whispers]
+  record: some
+  history_limit: many
+  max_parallel: 0
+  lease: 30
+storage:
+  type: sql
+  url: "postgresql://bot:{NOT_SET}@db/bot"
+  pool_sise: canary-4711
+adapters:
+  console: {}
+  telegram: {token: canary-4711}
+extra: canary-4711
+"""
 
-    assert program.process.returncode == 2
-    assert "--nonsense" in program.err
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_all_faults_are_told_at_once_with_file_and_line(home: Home, call: Call, command: str) -> None:
+    home.write("config.yaml", TEN_FAULTS)
+    told = call(command)
+    facts = [line for line in told.err.splitlines() if not line.startswith("  ")]
+    places = [tuple(fact.split(":")[:2]) for fact in facts]
+    assert (told.code, told.out) == (2, "")
+    assert places == [("config.yaml", str(line)) for line in (2, 3, 4, 5, 6, 7, 10, 11, 14, 15)]
+    assert CANARY not in told.err
+
+
+# check
+
+
+def test_check_makes_no_database(home: Home, call: Call) -> None:
+    before = {path.name for path in home.directory.iterdir()}
+    assert call("check").code == 0
+    assert {path.name for path in home.directory.iterdir()} == before
+
+
+def test_check_leaves_a_database_as_it_is(home: Home, call: Call) -> None:
+    home.run("hello")
+    before = (home.directory / "backscroll.db").read_bytes()
+    assert call("check").code == 0
+    assert (home.directory / "backscroll.db").read_bytes() == before
+
+
+def test_check_leaves_an_empty_postgres_empty(home: Home, call: Call, postgres_url: str) -> None:
+    async def tables() -> object:
+        connection = await asyncpg.connect(postgres_url)
+        try:
+            return await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        finally:
+            await connection.close()
+
+    home.configure(postgres_url)
+    assert call("check").code == 0
+    assert asyncio.run(tables()) == 0
+
+
+def test_check_says_what_is_right_and_nothing_else(call: Call) -> None:
+    assert call("check") == Called(0, "config.yaml is right, and the storage can be used.\n", "")
+
+
+# Exit codes
+
+
+FAILING_PROVIDER = f"""
+from backscroll.storage import memory
+
+class Provider(memory.Provider):
+    async def initialize(self):
+        raise LookupError("{CANARY}")
+
+    async def check(self):
+        raise LookupError("{CANARY}")
+"""
+
+
+@pytest.mark.parametrize(("command", "line"), [("run", 6), ("check", 9)])
+def test_unexpected_error_ends_with_1_and_tells_type_and_place_alone(
+    home: Home, call: Call, command: str, line: int
+) -> None:
+    home.write("failing.py", FAILING_PROVIDER)
+    home.configure(storage={"type": "failing"})
+    told = call(command)
+    assert (told.code, told.out) == (1, "")
+    assert told.err == f"Backscroll stopped: LookupError at failing.py:{line}.\n  This is a defect of Backscroll.\n"
+
+
+def test_error_of_a_process_is_told_without_a_traceback(home: Home) -> None:
+    home.write("failing.py", FAILING_PROVIDER)
+    home.configure(storage={"type": "failing"})
+    done = home.run()
+    assert done.process.returncode == 1
+    assert done.err.startswith("Backscroll stopped: LookupError at failing.py:6.\n")
+    assert len(done.err.splitlines()) == 2
+
+
+class Refused(Adapter):
+    """A platform that refuses at once."""
+
+    platform = "console"
+
+    def __init__(self, *, at_start: bool) -> None:
+        self._at_start = at_start
+
+    async def __aenter__(self) -> Self:
+        if self._at_start:
+            raise AdapterError("The token was refused.", "Correct it.")
+        return self
+
+    async def serve(self, inbox: Inbox) -> None:
+        raise AdapterError("The token was refused.", "Correct it.")
+
+    def split(self, text: str) -> list[str]:
+        return [text]
+
+    async def post(self, key: ThreadKey, part: Part) -> str:
+        return part.token
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_platform_that_refuses_ends_with_4(call: Call, at_start: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "make_adapters", lambda _configs: [Refused(at_start=at_start)])
+    told = call("run")
+    assert told.code == 4
+    assert told.err.endswith("The token was refused.\n  Correct it.\n")
+
+
+def test_verbose_logs_to_stderr_alone(home: Home) -> None:
+    with home.start("run", "-v") as program:
+        program.say("hello")
+        program.end_input()
+        assert program.ended() == 0
+    assert program.out == "You said: hello\nI remember 0 earlier messages of this thread.\n"
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_missing_variable_in_the_url_is_a_fault_with_its_line(home: Home, call: Call, command: str) -> None:
+    home.configure("postgresql://bot:{DB_PASSWORD}@localhost/bot")
+    told = call(command)
+
+    assert told.code == 2
+    assert "storage.url needs DB_PASSWORD, which is not set." in told.err
+
+
+@pytest.mark.parametrize(
+    ("storage", "fact"),
+    [
+        ({"url": "mysql://bot:canary@localhost/bot"}, "mysql"),
+        ({"url": "sqlite://canary.db"}, "three slashes"),
+        ({"url": "kept.db", "pool_size": -1}, "pool_size"),
+    ],
+    ids=["driver", "slashes", "pool size"],
+)
+def test_value_that_storage_refuses_is_a_fault_with_its_line(
+    home: Home, call: Call, storage: dict[str, object], fact: str
+) -> None:
+    home.configure(storage={"type": "sql", **storage})
+    told = call("check")
+
+    assert told.code == 2
+    assert fact in told.err
+    assert re.search(r"^config\.yaml:\d+: storage", told.err, re.MULTILINE)
+    assert "canary" not in told.err

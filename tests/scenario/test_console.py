@@ -153,7 +153,7 @@ def test_output_that_knows_no_such_characters_gets_others(saying: Home) -> None:
 def test_thread_goes_on_after_a_restart(home: Home) -> None:
     home.run("hello")
     again = home.run("you")
-    assert again.err == "“hello” goes on: 2 messages. /history shows it, /new begins another.\n"
+    assert again.err == "The thread goes on: 2 messages. /history shows it, /new begins another.\n"
     assert again.out == "You said: you\nI remember 2 earlier messages of this thread.\n"
 
 
@@ -164,7 +164,7 @@ def test_thread_goes_on_wherever_the_program_is_started(home: Home, tmp_path_fac
     with elsewhere.start("run", "--config", str(home.directory / "config.yaml")) as program:
         program.end_input()
         assert program.ended() == 0
-    assert program.err.startswith("“hello” goes on")
+    assert program.err.startswith("The thread goes on: 2 messages.")
 
 
 # Commands
@@ -190,7 +190,7 @@ async def test_open_goes_on_with_an_older_thread(saying: Home) -> None:
         answered(program, "two")
         _, old = await ids_of(saying)
         program.say(f"/open {old}")
-        program.wait_for("“one” goes on: 2 messages.", stream="err")
+        program.wait_for("The thread goes on: 2 messages.", stream="err")
         answered(program, "three")
     assert await texts_of(saying) == ["one", "+ one", "three", "+ three"]
 
@@ -230,7 +230,7 @@ def test_delete_leaves_a_tombstone(saying: Home) -> None:
         answered(program, "one")
         program.say("/delete", "/history")
         program.wait_for("you: (deleted)\n")
-    assert "Your last message is deleted." in program.err
+    assert "Deleted: “one”" in program.err
 
 
 def test_commands_on_nothing_say_so(saying: Home) -> None:
@@ -249,7 +249,7 @@ def test_commands_without_what_they_need_say_so(saying: Home) -> None:
     with saying.start() as program:
         answered(program, "one")
         program.say("/react", f"/react {'x' * 501}", "/edit", "/end")
-        program.wait_for("/end is not a command", stream="err")
+        program.wait_for("That is no command.", stream="err")
     assert program.err.count("Say which: /react") == 2
     assert "Say what it should be: /edit TEXT" in program.err
 
@@ -262,7 +262,7 @@ def test_help_lists_each_command(saying: Home) -> None:
 
 async def test_unknown_command_is_not_said(saying: Home) -> None:
     done = saying.run("/exit now", "hello")
-    assert "/exit is not a command." in done.err
+    assert "That is no command." in done.err
     assert await texts_of(saying) == ["hello", "+ hello"]
 
 
@@ -281,6 +281,12 @@ def test_terminal_prompts_and_answers(saying: Home) -> None:
         terminal.say("hello")
         terminal.wait_for("\r+ hello\r\n› ")
     assert "�" not in terminal.out
+
+
+def test_terminal_greets_with_the_title_of_its_thread(saying: Home) -> None:
+    saying.run("hello")
+    with saying.open_terminal() as terminal:
+        terminal.wait_for("“hello” goes on: 2 messages.")
 
 
 def test_terminal_ends_on_ctrl_d(saying: Home) -> None:

@@ -77,6 +77,8 @@ class StorageConfig:
     type: str
     provider_class: ProviderClass
     options: dict[str, Any] = field(default_factory=dict, repr=False)
+    line: int = field(default=0, compare=False)
+    """Where the file says so."""
 
 
 @dataclass(frozen=True)
@@ -213,11 +215,11 @@ def _read_storage(root: Mapping, directory: Path, faults: Faults) -> StorageConf
     if name == "sql" and "url" not in given.entries:
         given.entries["url"] = Entry(line, Scalar(line, DEFAULT_URL, DEFAULT_URL))
     options = read_keys(given, keys, "storage", line, faults)
-    if faults.count > before:
+    if faults.count > before or not given.entries.keys() <= options.keys():  # the rest was found while substituting
         return None
     if name == "sql":
         options["url"] = resolve_sqlite_url(options["url"], directory)
-    return StorageConfig(name, provider, options)
+    return StorageConfig(name, provider, options, line)
 
 
 def _read_adapters(root: Mapping, faults: Faults) -> AdapterConfigs | None:

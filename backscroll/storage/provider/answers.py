@@ -6,7 +6,8 @@
 
 Only a thread's first unfinished answer can be taken, so the answers of one thread are made one after the other, whoever
 takes them. Who took one holds it while the lease is renewed; every later step names the owner and is refused when
-somebody else took over. Instants are the storage's clock. Proved by `tests/contract/test_answers.py`.
+somebody else took over. Instants are the storage's clock. Proved by `tests/contract/test_answers.py` and
+`test_sending.py`.
 """
 
 from dataclasses import asdict
@@ -106,34 +107,33 @@ class AnswerCalls(AliasCalls):
             part = await self.get("parts", key)
             if part is None or part["state"] == "sent":
                 return
-            if await self._external_row(external) is not None:
+            holder = await self._external_row(external)
+            message = await self._message_row(message_id)
+            if message is None or (holder is not None and holder["message"]["id"] != message_id):
                 await self.set("parts", key, part | {"state": "sent"})
                 return
+            if number == 1:
+                message["external"] = external_key(external)
+                message["message"]["platforms"] |= external.platforms
+            await self._apply_early(message, external)
+            await self._set_message(message)
             await self.set("external_ids", external_key(external), {"message_id": message_id})
-            await self.set("parts", key, part | {"state": "sent", "external": asdict(external)})
-            message = await self._message_row(message_id)
-            if message is not None:
-                if number == 1:
-                    message["external"] = external_key(external)
-                    message["message"]["platforms"] |= external.platforms
-                await self._apply_early(message, external)
-                await self._set_message(message)
-                await self.delete("early_events", external_key(external))
+            await self.delete("early_events", external_key(external))
+            # The part last: until then a repeat does all of it again.
+            text = "" if message["message"]["deleted_at"] else part["text"]
+            await self.set("parts", key, part | {"state": "sent", "external": asdict(external), "text": text})
 
-    async def finish_answer(
-        self, answer_id: str, owner: str, state: FinalState, *, reason: str | None = None
-    ) -> None:
+    async def finish_answer(self, answer_id: str, owner: str, state: FinalState, *, reason: str | None = None) -> None:
         """End an answer. A `reason` that is None leaves the one that stands.
 
         Raises: AnswerLostError: this owner does not have the answer.
         """
         async with self._exclusive:
             row = await self._owned(answer_id, owner)
-            await self._set_answer(row | {"state": state, "owner": None, "reason": clean_reason(reason) or row["reason"]})
+            ended = {"state": state, "owner": None, "reason": clean_reason(reason) or row["reason"]}
+            await self._set_answer(row | ended)
 
-    async def postpone_answer(
-        self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool
-    ) -> None:
+    async def postpone_answer(self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool) -> None:
         """Give an answer back, to be taken again after a delay. One that is `sending` stays so.
 
         Args: counts: whether this was a try.

@@ -10,7 +10,6 @@ from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
 from backscroll.storage.provider.answers import AnswerCalls
 from backscroll.storage.provider.rows import (
-    clear_row,
     edit_row,
     instant_of,
     instant_text,
@@ -39,11 +38,11 @@ class MessageCalls(AnswerCalls):
             return (await self._append(thread_id, message, external))[0]
 
     async def record_message(self, arrival: Arrival) -> Recorded | None:
-        """Keep a message that came from outside, in one transaction: thread, alias, message, and an answer if one is due.
+        """Keep a message that came from outside: its thread, alias and row, and an answer if one is due.
 
-        A repeat, by external id or by message id, changes nothing but that an answer may now be due, and gives the
-        message that is stored; by external id also where the key names another thread by now, or none. Changes that
-        came before the message are applied.
+        Atomic: all of it commits together or not at all. A repeat, by external id or by message id, changes nothing but
+        that an answer may now be due, and gives the message that is stored; by external id also where the key names
+        another thread by now, or none. Changes that came before the message are applied.
 
         Returns: None when the thread is unknown and the arrival does not open one.
         Raises: MessageExistsError: another thread has a message of this id, under another external id.
@@ -101,7 +100,7 @@ class MessageCalls(AnswerCalls):
         """
         async with self._exclusive:
             row = await self._message_row(message_id)
-            return row is not None and await self._change(row, clear_row(row, deleted_at))
+            return row is not None and await self._clear(row, deleted_at)
 
     async def get_message_versions(self, message_id: str) -> list[MessageVersion]:
         """Return what a message said before each edit, oldest first; empty for an unknown message or a tombstone."""
@@ -140,7 +139,7 @@ class MessageCalls(AnswerCalls):
         async with self._exclusive:
             row = await self._external_row(external)
             if row is not None:
-                return await self._change(row, clear_row(row, deleted_at))
+                return await self._clear(row, deleted_at)
             await self._hold_early(external, kind="delete", at=instant_text(deleted_at))
             return False
 

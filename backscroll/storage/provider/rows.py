@@ -99,11 +99,18 @@ class Rows(Primitives):
         await self._change(row, edit_row(row, content, edited_at))
         return message_of(row)
 
-    async def _react(
-        self, message_id: str, emoji: str, user_id: str, added: bool, event_at: datetime | None
-    ) -> bool:
+    async def _react(self, message_id: str, emoji: str, user_id: str, added: bool, event_at: datetime | None) -> bool:
         row = await self._message_row(message_id)
         return row is not None and await self._change(row, react_on_row(row, emoji, user_id, added, event_at))
+
+    async def _clear(self, row: dict[str, Any], deleted_at: datetime | None) -> bool:
+        """Make a message a tombstone, and take the text out of what was posted of it."""
+        if not clear_row(row, deleted_at):
+            return False
+        for part in await self.query("parts", {"message_id": row["message"]["id"]}):
+            if part["state"] == "sent":
+                await self.set("parts", part.pop("key"), part | {"text": ""})
+        return await self._change(row, True)
 
     async def _change(self, row: dict[str, Any], changed: bool) -> bool:
         """Store a message's value, whose reaction log may have grown also where nothing visible changed."""
@@ -159,9 +166,7 @@ def thread_row(thread: Thread) -> dict[str, Any]:
     }
 
 
-def new_message_row(
-    thread_id: str, message: Message, external: ExternalId | None, sequence: int
-) -> dict[str, Any]:
+def new_message_row(thread_id: str, message: Message, external: ExternalId | None, sequence: int) -> dict[str, Any]:
     """Lay a new message out as a value; its reactions become a log, in the order of who came first."""
     log = [
         {"emoji": emoji, "user_id": user_id, "at": None, "removed": False}
@@ -260,6 +265,4 @@ def thread_gone(thread_id: str) -> ThreadNotFoundError:
 
 def message_elsewhere(message_id: str) -> MessageExistsError:
     """Make the error for a message id that another thread has."""
-    return MessageExistsError(
-        f"Message {message_id} is stored in another thread.", "Give a copy an id of its own: Message(id=new_id(), …)."
-    )
+    return MessageExistsError(f"Message {message_id} is stored in another thread.", "Give a copy an id of its own.")

@@ -1,6 +1,7 @@
 """Group commit: appends that wait while a commit is under way go into the next one together.
 
-Nothing is delayed to fill a batch: a lone append is committed at once. Proved by `tests/unit/storage/sql/test_commit.py`.
+Nothing is delayed to fill a batch: a lone append is committed at once. Proved by
+`tests/unit/storage/sql/test_commit.py`.
 """
 
 import asyncio

@@ -12,7 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.storage.models import Content
 from backscroll.storage.sql.rows import content_of, content_values
-from backscroll.storage.sql.tables import message_files, message_reactions, message_versions, messages, threads
+from backscroll.storage.sql.tables import (
+    message_files,
+    message_parts,
+    message_reactions,
+    message_versions,
+    messages,
+    threads,
+)
 from backscroll.storage.sql.types import later_of, now
 from backscroll.storage.values import canonical_json, utc_now
 
@@ -70,6 +77,8 @@ async def clear(connection: AsyncConnection, message_id: str, deleted_at: dateti
     await connection.execute(_CHANGE.values(values), {"its_message": message_id})
     for table in (message_versions, message_files, message_reactions):
         await connection.execute(delete(table).where(table.c.message_id == message_id))
+    posted = update(message_parts).where(message_parts.c.message_id == message_id, message_parts.c.state == "sent")
+    await connection.execute(posted.values(text=None))
     await connection.execute(_TOUCH, {"thread": row.thread_id})
     return True
 

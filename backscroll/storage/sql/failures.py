@@ -31,6 +31,7 @@ _SQLSTATES = {
     "53100": ("has no space left on its disk", "Free some space; the rest goes on by itself.", True),
     "53300": ("has no connection left", "Lower storage.pool_size, or raise max_connections.", True),
     "53": ("lacks memory or another resource", "Look into the server's log.", True),
+    "54": ("cannot index ids of so many bytes", "Use shorter ids; three together may have 2,600 bytes.", False),
     "58": ("cannot read or write its files", "Look into the server's log.", True),
     "XX001": ("is damaged", "Restore it from a backup.", False),
     "XX002": ("is damaged", "Rebuild its indexes: REINDEX DATABASE.", False),

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Content, Message
+from backscroll.storage.provider.rows import thread_gone
 from backscroll.storage.records import Arrival, MessageVersion, Recorded
 from backscroll.storage.sql.answers import SqlAnswers
 from backscroll.storage.sql.early import find_or_expect, hold_early, sweep
@@ -29,7 +30,8 @@ class SqlMessages(SqlAnswers):
 
     async def append_message(self, thread_id: str, message: Message) -> Message:
         item = await self.appends.append(Item(message, thread_id))
-        assert item.stored is not None
+        if item.stored is None:
+            raise thread_gone(thread_id)
         return item.stored
 
     async def record_message(self, arrival: Arrival) -> Recorded | None:

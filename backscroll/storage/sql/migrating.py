@@ -1,7 +1,7 @@
 """The schema's version: looked at, brought up to date, refused when it is newer than this release.
 
 Several processes may start on one empty database at once: the first migrates under a lock, the others wait and find it
-done. Proved by `tests/scenario/test_migrations.py`.
+done. Proved by `tests/scenario/test_migrations.py` and `tests/unit/storage/sql/test_migrating.py`.
 """
 
 import asyncio
@@ -29,10 +29,11 @@ _ALEMBIC = threading.Lock()
 
 
 async def migrate(database: Database) -> None:
-    """Bring the schema up to date; one select when it is.
+    """Bring the schema up to date; little more than a select when it is.
 
     Raises: SchemaTooNewError: the database was written by a newer release. StorageRefusedError: it is another's.
     """
+    _is_there(database)
     async with database.read() as connection:
         version = await connection.run_sync(read_version)
     _must_be_known(version)
@@ -45,7 +46,7 @@ async def check_schema(database: Database) -> None:
 
     Raises: SchemaTooNewError: as `migrate`. StorageRefusedError: as `migrate`; the file could not be made or written.
     """
-    if database.is_sqlite and not is_memory(database.url) and not _check_file(database):
+    if not _is_there(database):
         return
     async with database.read() as connection:
         _must_be_known(await connection.run_sync(read_version))
@@ -98,12 +99,18 @@ def _must_be_known(version: int) -> None:
         )
 
 
-def _check_file(database: Database) -> bool:
-    """Tell whether the SQLite file exists; it, or a file in its directory, must be writable."""
+def _is_there(database: Database) -> bool:
+    """Tell whether the database is there already.
+
+    Raises: StorageRefusedError: it is a file that cannot be written, or cannot be made.
+    """
+    if not database.is_sqlite or is_memory(database.url):
+        return True
     path = Path(str(database.url.database))
-    writable = os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
-    if not writable:
+    # SQLite would find out at the first write, and not before.
+    if not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
         raise StorageRefusedError(
-            f"{shown(database.url)} cannot be written.", "Check that its directory exists and can be written to."
+            f"{shown(database.url)} cannot be written.",
+            "Check that its directory exists, and that this user may write the file and its directory.",
         )
     return path.exists()

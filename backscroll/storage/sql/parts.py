@@ -1,6 +1,6 @@
 """The posts of an answer, and the ids that the platform gave them, inside a transaction.
 
-Proved by `tests/contract/test_answers.py`.
+Proved by `tests/contract/test_sending.py`.
 """
 
 from typing import Any
@@ -34,7 +34,9 @@ def part_of(row: Row[Any]) -> Part:
     external = None
     if row.external_id is not None:
         external = ExternalId(row.platform, row.workspace, row.channel, row.external_id)
-    return Part(row.message_id, row.part, row.token, row.text, "sent" if row.state == "sent" else "waiting", external)
+    return Part(
+        row.message_id, row.part, row.token, row.text or "", "sent" if row.state == "sent" else "waiting", external
+    )
 
 
 def part_values(part: Part) -> dict[str, Any]:

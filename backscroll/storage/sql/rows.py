@@ -197,7 +197,7 @@ async def read_by_ids(connection: AsyncConnection, ids: Iterable[str]) -> dict[s
 
 def build_thread(row: Row[Any], its_messages: list[Message]) -> Thread:
     """Build a thread from its row and messages, and remember it."""
-    fields = {name: value for name, value in row._mapping.items() if name in Thread.model_fields}
+    fields = {name: value for name, value in row._asdict().items() if name in Thread.model_fields}
     thread = Thread.model_construct(**fields, messages=its_messages)
     return remember(thread)
 

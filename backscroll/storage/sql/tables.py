@@ -99,6 +99,13 @@ message_parts = Table(
     UniqueConstraint("token", name="message_parts_token"),
     UniqueConstraint("platform", "workspace", "channel", "external_id", name="message_parts_external"),
 )
+_EXPECTED = "state = 'expected'"
+Index(
+    "message_parts_expected",
+    message_parts.c.state,
+    sqlite_where=text(_EXPECTED),
+    postgresql_where=text(_EXPECTED),
+)
 
 message_files = Table(
     "message_files",
@@ -142,7 +149,7 @@ thread_properties = Table(
     # SHA-256 of scope and name, and of the value's canonical JSON: names and values of any length fit an index.
     Column("name_hash", LargeBinary, primary_key=True),
     Column("value_hash", LargeBinary, nullable=False),
-    # "attributes", or "platforms.NAME"; and the top-level key, "" for the platform itself.
+    # "attributes" or "platforms.NAME" and a top-level key of it; "platforms" and the platform itself.
     Column("scope", Text, nullable=False),
     Column("name", Text, nullable=False),
     Index("thread_properties_value", "value_hash", "name_hash", "thread_id"),

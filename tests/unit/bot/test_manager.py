@@ -1,10 +1,13 @@
-"""What the manager keeps and what it lets be answered, for each setting."""
+"""What is kept and what is answered: each occasion under each setting."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import pytest
 
 from backscroll.adapters.events import (
+    Event,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
@@ -13,192 +16,278 @@ from backscroll.adapters.events import (
 )
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.storage.keys import ThreadKey
-from backscroll.storage.memory import Provider
 from backscroll.storage.models import Message
+from backscroll.storage.provider import StorageProvider
 
 KEY = ThreadKey("slack", "T1", "C1", "1.0")
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-LATER = datetime(2026, 1, 1, 13, tzinfo=UTC)
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ALL = ("mentions", "direct_messages", "joined_threads")
 
 
-def posted(
-    external_id: str = "1.0", *, mentions: bool = False, direct: bool = False, author: str = "U1"
-) -> MessagePosted:
-    return MessagePosted(KEY, external_id, author, f"text {external_id}", NOON, mentions_bot=mentions, is_direct=direct)
+def posted(number: int = 1, *, key: ThreadKey = KEY, text: str = "hello", author: str = "U1") -> MessagePosted:
+    return MessagePosted(key, f"1.{number}", author, text, NOW, "Anna")
 
 
-async def kept(manager: ConversationManager) -> list[Message]:
-    thread = await manager.thread_at(KEY)
-    return [] if thread is None else thread.messages
+def mention(number: int = 1, *, key: ThreadKey = KEY, text: str = "hello", author: str = "U1") -> MessagePosted:
+    return replace(posted(number, key=key, text=text, author=author), mentions_bot=True)
 
 
-async def asked(manager: ConversationManager) -> int:
-    return len(await manager.provider.list_answers())
+class Desk:
+    """A manager with its policy, and what it was asked."""
 
+    def __init__(self, provider: StorageProvider, policy: Policy | None = None) -> None:
+        self.provider = provider
+        self.calls = 0
+        self.manager = ConversationManager(provider, policy, self._asked)
 
-@pytest.mark.parametrize(
-    ("event", "occasion"),
-    [(posted(mentions=True), "mentions"), (posted(direct=True), "direct_messages")],
-    ids=["mention", "direct message"],
-)
-async def test_record_asks_on_its_occasion_only(event: MessagePosted, occasion: str) -> None:
-    others = {"mentions", "direct_messages", "joined_threads"} - {occasion}
-    counts = []
-    for answer in ({occasion}, others):
-        manager = ConversationManager(Provider(), Policy(answer=answer))
-        await manager.record(event)
-        counts.append(await asked(manager))
+    def _asked(self) -> None:
+        self.calls += 1
 
-    assert counts == [1, 0]
+    async def record(self, *events: Event) -> None:
+        for event in events:
+            await self.manager.record(event)
 
+    async def messages(self, key: ThreadKey = KEY) -> list[Message]:
+        thread = await self.manager.thread_at(key)
+        return [] if thread is None else thread.messages
 
-@pytest.mark.parametrize(("answer", "count"), [(("mentions", "joined_threads"), 2), (("mentions",), 1)])
-async def test_record_asks_in_joined_threads_when_told(answer: tuple[str, ...], count: int) -> None:
-    manager = ConversationManager(Provider(), Policy(answer=answer))
-    await manager.record(posted("1.0", mentions=True))
-    await manager.record(posted("1.1"))
+    async def texts(self) -> list[str]:
+        return [message.text for message in await self.messages()]
 
-    assert await asked(manager) == count
-
-
-@pytest.mark.parametrize(("record", "count"), [("joined", 0), ("all", 1)])
-async def test_record_keeps_strangers_talk_only_when_told(record: str, count: int) -> None:
-    manager = ConversationManager(Provider(), Policy(record=record))  # type: ignore[arg-type]  # a parameter is a text
-    await manager.record(posted())
-
-    assert len(await kept(manager)) == count
-    assert await asked(manager) == 0
-
-
-async def test_record_keeps_all_that_is_said_in_a_joined_thread() -> None:
-    manager = ConversationManager(Provider(), Policy(answer=("mentions",)))
-    await manager.record(posted("1.0", mentions=True))
-    await manager.record(posted("1.1"))
-
-    assert [message.text for message in await kept(manager)] == ["text 1.0", "text 1.1"]
+    async def asked(self) -> int:
+        return len(await self.provider.list_answers(limit=None))
 
 
 @pytest.mark.parametrize(
-    "policy", [Policy(users={"U2"}), Policy(channels={"C2"}), Policy(users=()), Policy(channels=())]
+    ("occasion", "answer", "asks"),
+    [
+        ({"is_direct": True}, ALL, "yes"),
+        ({"is_direct": True}, ("direct_messages",), "yes"),
+        ({"is_direct": True}, ("mentions",), "no"),
+        ({"is_direct": True}, ("joined_threads",), "if_joined"),
+        ({"is_direct": True}, (), "no"),
+        ({"mentions_bot": True}, ALL, "yes"),
+        ({"mentions_bot": True}, ("mentions",), "yes"),
+        ({"mentions_bot": True}, ("direct_messages",), "no"),
+        ({"mentions_bot": True}, ("joined_threads",), "if_joined"),
+        ({"mentions_bot": True}, (), "no"),
+        ({"mentions_bot": True, "is_direct": True}, ("mentions",), "yes"),
+        ({"mentions_bot": True, "is_direct": True}, ("direct_messages",), "yes"),
+        ({}, ALL, "if_joined"),
+        ({}, ("joined_threads",), "if_joined"),
+        ({}, ("mentions", "direct_messages"), "no"),
+        ({}, (), "no"),
+    ],
 )
-async def test_record_does_not_ask_for_who_or_where_is_not_allowed(policy: Policy) -> None:
-    manager = ConversationManager(Provider(), policy)
-    await manager.record(posted(direct=True))
-
-    assert await asked(manager) == 0
-
-
-async def test_record_keeps_but_does_not_ask_for_a_stranger_in_a_joined_thread() -> None:
-    manager = ConversationManager(Provider(), Policy(users={"U1"}))
-    await manager.record(posted("1.0", mentions=True))
-    await manager.record(posted("1.1", author="U2"))
-
-    assert (len(await kept(manager)), await asked(manager)) == (2, 1)
+def test_policy_answers_each_occasion_as_set(
+    occasion: dict[str, Any], answer: tuple[str, ...], asks: Literal["yes", "no", "if_joined"]
+) -> None:
+    assert Policy(answer=answer).asks(replace(posted(), **occasion)) == asks
 
 
-async def test_record_calls_once_for_each_message_that_asks() -> None:
-    calls: list[None] = []
-    manager = ConversationManager(Provider(), asked=lambda: calls.append(None))
-    for event in (posted("1.0", direct=True), posted("1.0", direct=True), posted("1.1", direct=True)):
-        await manager.record(event)
-
-    assert len(calls) == 2
-
-
-async def test_record_repeated_keeps_one() -> None:
-    manager = ConversationManager(Provider())
-    for _ in range(3):
-        await manager.record(posted(direct=True))
-
-    assert len(await kept(manager)) == 1
-
-
-async def test_record_of_a_twin_that_mentions_asks_once() -> None:
-    manager = ConversationManager(Provider(), Policy(record="all"))
-    for event in (posted(), posted(mentions=True), posted()):
-        await manager.record(event)
-
-    assert (len(await kept(manager)), await asked(manager)) == (1, 1)
+@pytest.mark.parametrize(
+    ("users", "channels", "asks"),
+    [
+        (None, None, "yes"),
+        ({"U1"}, None, "yes"),
+        ({"U2"}, None, "no"),
+        (set(), None, "no"),
+        (None, {"C1"}, "yes"),
+        (None, {"C2"}, "no"),
+        (None, set(), "no"),
+        ({"U1"}, {"C1"}, "yes"),
+        ({"U1"}, {"C2"}, "no"),
+        ({"U2"}, {"C1"}, "no"),
+    ],
+)
+def test_policy_answers_whom_and_where_it_is_allowed(
+    users: set[str] | None, channels: set[str] | None, asks: Literal["yes", "no"]
+) -> None:
+    assert Policy(users=users, channels=channels).asks(mention()) == asks
 
 
-async def test_record_keeps_who_said_it_and_where() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(MessagePosted(KEY, "1.0", "U1", "hello", NOON, "Anna", is_direct=True))
-    (message,) = await kept(manager)
-
-    assert message.source == {"type": "user", "id": "U1", "name": "Anna"}
-    assert message.platforms == {"slack": {"team": "T1", "channel": "C1", "ts": "1.0"}}
-    assert message.created_at == NOON
+def test_policy_shows_no_id_in_its_repr() -> None:
+    assert "U1" not in repr(Policy(users={"U1"}, channels={"C1"}))
+    assert "C1" not in repr(Policy(users={"U1"}, channels={"C1"}))
 
 
-async def test_record_titles_a_thread_by_its_first_line() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(MessagePosted(KEY, "1.0", "U1", "\n  Is it   out?\nnow", NOON, is_direct=True))
-    thread = await manager.thread_at(KEY)
-
+async def test_record_keeps_a_question_with_all_that_is_known_of_it(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(text="hello\nthere"))
+    thread = await desk.manager.thread_at(KEY)
     assert thread is not None
-    assert thread.title == "Is it out?"
+    assert (thread.title, thread.user_id) == ("hello", "U1")
+    assert thread.platforms == {"slack": {"team": "T1", "channel": "C1", "thread_ts": "1.0"}}
+    (message,) = thread.messages
+    assert message.platforms == {"slack": {"team": "T1", "channel": "C1", "ts": "1.1"}}
+    assert (message.role, message.text, message.created_at) == ("user", "hello\nthere", NOW)
+    assert message.source == {"type": "user", "id": "U1", "name": "Anna"}
+    assert (await desk.asked(), desk.calls) == (1, 1)
 
 
-async def test_record_changes_the_message_that_an_event_names() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(posted(direct=True))
-    external = KEY.message("1.0")
-    await manager.record(MessageEdited(KEY, external, "changed", LATER))
-    await manager.record(ReactionAdded(external, "👍", "U2", NOON))
-    await manager.record(ReactionAdded(external, "👎", "U2", NOON))
-    await manager.record(ReactionRemoved(external, "👎", "U2", LATER))
-    (message,) = await kept(manager)
-
-    assert (message.text, message.edited_at, message.reactions) == ("changed", LATER, {"👍": ["U2"]})
+async def test_record_of_a_repeat_changes_nothing(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(), mention(), replace(mention(), text="other", mentions_bot=False))
+    assert await desk.texts() == ["hello"]
+    assert await desk.asked() == 1
 
 
-async def test_record_makes_a_deleted_message_a_tombstone() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(posted(direct=True))
-    await manager.record(MessageDeleted(KEY.message("1.0"), LATER))
-    (message,) = await kept(manager)
-
-    assert (message.text, message.deleted_at) == ("", LATER)
+async def test_record_asks_when_a_repeat_turns_out_to_be_a_mention(provider: StorageProvider) -> None:
+    desk = Desk(provider, Policy(record="all"))
+    await desk.record(posted(), mention())
+    assert await desk.texts() == ["hello"]
+    assert await desk.asked() == 1
 
 
-async def test_record_keeps_no_text_of_an_edit_where_the_bot_takes_no_part() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(MessageEdited(KEY, KEY.message("1.0"), "overheard", LATER))
-
-    assert "overheard" not in str(await manager.provider.query("early_events", {}))
-
-
-async def test_start_thread_lets_the_next_message_begin_another() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(posted("1.0", direct=True))
-    first = await manager.thread_at(KEY)
-    await manager.start_thread(KEY)
-    await manager.record(posted("1.1", direct=True))
-    second = await manager.thread_at(KEY)
-
-    assert first is not None
-    assert second is not None
-    assert first.id != second.id
-    assert {thread.id for thread in await manager.recent_threads(5)} == {first.id, second.id}
+async def test_record_joined_passes_over_what_nobody_asked(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(posted())
+    assert await desk.manager.thread_at(KEY) is None
+    assert (await desk.asked(), desk.calls) == (0, 0)
 
 
-async def test_open_thread_goes_on_with_an_old_one() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(posted("1.0", direct=True))
-    first = await manager.thread_at(KEY)
-    assert first is not None
-    await manager.start_thread(KEY)
-    await manager.record(posted("1.1", direct=True))
-    await manager.open_thread(KEY, first.id)
-    await manager.record(posted("1.2", direct=True))
-
-    assert [message.text for message in await kept(manager)] == ["text 1.0", "text 1.2"]
+async def test_record_joined_keeps_and_answers_all_of_a_thread_it_is_in(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1), posted(2))
+    assert len(await desk.messages()) == 2
+    assert (await desk.asked(), desk.calls) == (2, 2)
 
 
-async def test_open_thread_of_an_unknown_id_changes_nothing() -> None:
-    manager = ConversationManager(Provider())
-    await manager.record(posted(direct=True))
+async def test_record_joined_keeps_what_strangers_say_in_its_thread_and_does_not_answer(
+    provider: StorageProvider,
+) -> None:
+    desk = Desk(provider, Policy(users={"U1"}))
+    await desk.record(mention(1), mention(2, author="U2"))
+    assert len(await desk.messages()) == 2
+    assert await desk.asked() == 1
 
-    assert await manager.open_thread(KEY, "none") is None
-    assert len(await kept(manager)) == 1
+
+async def test_record_all_keeps_what_nobody_asked_and_does_not_answer(provider: StorageProvider) -> None:
+    desk = Desk(provider, Policy(record="all"))
+    await desk.record(posted(1), posted(2))
+    assert len(await desk.messages()) == 2
+    assert (await desk.asked(), desk.calls) == (0, 0)
+
+
+async def test_record_all_joins_a_thread_at_its_first_mention(provider: StorageProvider) -> None:
+    desk = Desk(provider, Policy(record="all"))
+    await desk.record(posted(1), mention(2), posted(3))
+    assert await desk.asked() == 2
+
+
+async def test_record_with_no_occasion_keeps_and_answers_nothing(provider: StorageProvider) -> None:
+    desk = Desk(provider, Policy(answer=()))
+    await desk.record(mention(1), replace(posted(2), is_direct=True))
+    assert await desk.manager.thread_at(KEY) is None
+
+
+async def test_record_edits_a_message(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(), MessageEdited(KEY, KEY.message("1.1"), "he\x00llo", NOW + timedelta(1)))
+    (message,) = await desk.messages()
+    assert (message.text, message.edited_at) == ("he�llo", NOW + timedelta(1))
+
+
+async def test_record_keeps_an_edit_that_comes_before_its_message_of_a_known_thread(
+    provider: StorageProvider,
+) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1), MessageEdited(KEY, KEY.message("1.2"), "better", NOW + timedelta(1)), posted(2))
+    assert await desk.texts() == ["hello", "better"]
+
+
+async def test_record_joined_keeps_no_edited_text_of_an_unknown_thread(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(MessageEdited(KEY, KEY.message("1.1"), "better", NOW + timedelta(1)), mention())
+    assert await desk.texts() == ["hello"]
+
+
+async def test_record_all_keeps_an_edit_before_its_thread(provider: StorageProvider) -> None:
+    desk = Desk(provider, Policy(record="all"))
+    await desk.record(MessageEdited(KEY, KEY.message("1.1"), "better", NOW + timedelta(1)), posted())
+    assert await desk.texts() == ["better"]
+
+
+async def test_record_deletes_a_message_before_or_after_it_came(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(
+        mention(1),
+        MessageDeleted(KEY.message("1.1"), NOW + timedelta(1)),
+        MessageDeleted(KEY.message("1.2"), NOW + timedelta(1)),
+        mention(2),
+    )
+    assert [(message.text, message.deleted_at is not None) for message in await desk.messages()] == [("", True)] * 2
+
+
+async def test_record_does_not_answer_what_was_deleted_before_it_came(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(MessageDeleted(KEY.message("1.1"), NOW + timedelta(1)), mention())
+    assert (await desk.asked(), desk.calls) == (0, 0)
+
+
+async def test_record_keeps_reactions_in_the_platforms_order(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    external = KEY.message("1.1")
+    await desk.record(
+        ReactionAdded(external, "eyes", "U1", NOW + timedelta(1)),
+        mention(),
+        ReactionRemoved(external, "tada", "U1", NOW + timedelta(2)),
+        ReactionAdded(external, "tada", "U1", NOW + timedelta(1)),
+    )
+    (message,) = await desk.messages()
+    assert message.reactions == {"eyes": ["U1"]}
+
+
+async def test_reject_puts_an_event_aside(provider: StorageProvider) -> None:
+    await Desk(provider).manager.reject("slack", "no channel", {"type": "message"})
+    (rejected,) = await provider.list_rejected_events()
+    assert (rejected.platform, rejected.reason, rejected.payload) == ("slack", "no channel", {"type": "message"})
+
+
+async def test_start_thread_lets_the_next_message_begin_another(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1))
+    await desk.manager.start_thread(KEY)
+    assert await desk.manager.thread_at(KEY) is None
+    await desk.record(mention(2))
+    assert len(await desk.manager.recent_threads(10)) == 2
+
+
+async def test_open_thread_lets_an_older_one_go_on(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1))
+    old = await desk.manager.thread_at(KEY)
+    assert old is not None
+    await desk.manager.start_thread(KEY)
+    await desk.record(mention(2))
+    opened = await desk.manager.open_thread(KEY, old.id)
+    assert opened is not None
+    await desk.record(mention(3))
+    assert [message.platforms["slack"]["ts"] for message in await desk.messages()] == ["1.1", "1.3"]
+
+
+async def test_open_thread_of_an_unknown_id_changes_nothing(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1))
+    assert await desk.manager.open_thread(KEY, "nothing") is None
+    assert len(await desk.messages()) == 1
+
+
+async def test_recent_threads_come_newest_first_without_their_messages(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    for number in range(3):
+        await desk.record(mention(number, key=ThreadKey("slack", "T1", "C1", str(number)), text=str(number)))
+    threads = await desk.manager.recent_threads(2)
+    assert [(thread.title, thread.messages) for thread in threads] == [("2", []), ("1", [])]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        posted(text="canary"),
+        replace(posted(), author_name="canary"),
+        MessageEdited(KEY, KEY.message("1"), "canary", NOW),
+    ],
+)
+def test_event_shows_no_text_in_its_repr(event: Event) -> None:
+    assert "canary" not in repr(event)

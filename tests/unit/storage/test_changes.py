@@ -141,7 +141,7 @@ def test_apply_to_keeps_what_others_wrote() -> None:
     thread = loaded(title="A", attributes={"a": 1, "b": 2})
     thread.attributes["a"] = 5
     del thread.attributes["b"]
-    stored = {"title": "theirs", "user_id": None, "agent_name": None, "platforms": {}}
+    stored: dict[str, Any] = {"title": "theirs", "user_id": None, "agent_name": None, "platforms": {}}
     changed = changes_of(thread).apply_to(stored | {"attributes": {"a": 1, "b": 2, "c": 3}})
     assert changed == stored | {"attributes": {"a": 5, "c": 3}}
 

@@ -43,7 +43,7 @@ class TestParts:
 
     @pytest.mark.parametrize("part", [5, None, b"x"])
     def test_a_part_that_is_no_text_is_refused_by_name(self, kind: Any, part: Any) -> None:
-        with pytest.raises(ValueError, match="^channel is a text, got "):
+        with pytest.raises(ValueError, match=r"^channel is a text, got "):
             kind("a", "b", part, "d")
 
     def test_500_characters_are_taken(self, kind: Any) -> None:
@@ -51,7 +51,7 @@ class TestParts:
 
     @pytest.mark.parametrize("part", ["d" * 495, "ü" * 83])
     def test_more_than_500_characters_of_an_alias_are_refused(self, kind: Any, part: str) -> None:
-        with pytest.raises(ValueError, match="^a key has 500 characters at most when written as an alias, got 50"):
+        with pytest.raises(ValueError, match=r"^a key has 500 characters at most when written as an alias, got 50"):
             kind("a", "b", "c", part)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from backscroll.storage.models import Attachment, Message, Remembered, Thread, plain_text, short_title
 from backscroll.storage.values import clean_text
@@ -106,7 +106,7 @@ def test_thread_gives_reactions_by_an_id_that_had_to_be_cleaned() -> None:
     assert Thread.model_validate(data).get_reactions("m\ufffd") == {"+1": ["U1"]}
 
 
-@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\udfffb"], ids=["nul", "high", "low"])
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\udfffb"], ids=["nul", "high", "low"])  # noqa: PT014  # they differ
 class TestTexts:
     """What cannot be stored is replaced wherever a text may stand."""
 
@@ -224,20 +224,23 @@ def test_thread_of_a_wrong_shape_is_a_validation_error(data: dict[str, Any]) -> 
         Thread.model_validate(data)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [lambda id: Thread(id=id), lambda id: said(id=id), lambda id: Thread(user_id=id)],
-    ids=["Thread", "Message", "user"],
-)
-class TestIds:
-    @pytest.mark.parametrize("id", ["x", "x" * 500, " ", "👩" * 500], ids=["1", "500", "blank", "500 wide"])
-    def test_of_1_to_500_characters_are_taken(self, make: Callable[[str], Any], id: str) -> None:
-        make(id)
+MAKERS: dict[str, Callable[[Any], Any]] = {
+    "Thread": lambda value: Thread(id=value),
+    "Message": lambda value: said(id=value),
+    "user": lambda value: Thread(user_id=value),
+}
 
-    @pytest.mark.parametrize("id", ["", "x" * 501, 5, b"x"], ids=["0", "501", "int", "bytes"])
-    def test_of_another_length_or_type_are_refused(self, make: Callable[[Any], Any], id: Any) -> None:
+
+@pytest.mark.parametrize("kind", MAKERS)
+class TestIds:
+    @pytest.mark.parametrize("value", ["x", "x" * 500, " ", "👩" * 500], ids=["1", "500", "blank", "500 wide"])
+    def test_of_1_to_500_characters_are_taken(self, kind: str, value: str) -> None:
+        MAKERS[kind](value)
+
+    @pytest.mark.parametrize("value", ["", "x" * 501, 5, b"x"], ids=["0", "501", "int", "bytes"])
+    def test_of_another_length_or_type_are_refused(self, kind: str, value: Any) -> None:
         with pytest.raises(ValueError, match="is a text of 1 to 500 characters"):
-            make(id)
+            MAKERS[kind](value)
 
 
 UNFIT = [
@@ -274,21 +277,21 @@ def test_attributes_nested_up_to_100_deep_come_back_equal(depth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "field", "fitting", "unfit"),
+    ("model", "needed", "field", "least"),
     [
-        (Message, "token_count", [-INT64 - 1, INT64], [-INT64 - 2, INT64 + 1]),
-        (Message, "sequence", [0, INT64], [-1, INT64 + 1]),
-        (Attachment, "size_bytes", [0, INT64], [-1, INT64 + 1]),
-        (Thread, "forked_at", [0, INT64], [-1, INT64 + 1]),
+        (Message, {"role": "user"}, "token_count", -INT64 - 1),
+        (Message, {"role": "user"}, "sequence", 0),
+        (Attachment, {"name": "a"}, "size_bytes", 0),
+        (Thread, {}, "forked_at", 0),
     ],
+    ids=["token_count", "sequence", "size_bytes", "forked_at"],
 )
 def test_integers_that_do_not_fit_64_bits_are_refused(
-    model: type[Message], field: str, fitting: list[int], unfit: list[int]
+    model: type[BaseModel], needed: dict[str, Any], field: str, least: int
 ) -> None:
-    needed = {"role": "user"} if model is Message else {"name": "a"} if model is Attachment else {}
-    for number in fitting:
+    for number in (least, INT64):
         assert getattr(model.model_validate(needed | {field: number}), field) == number
-    for number in unfit:
+    for number in (least - 1, INT64 + 1):
         with pytest.raises(ValidationError):
             model.model_validate(needed | {field: number})
 

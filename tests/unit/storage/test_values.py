@@ -66,7 +66,7 @@ def test_check_id_takes_1_to_500_characters(text: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "x" * 501, 5, None, b"x", ["x"]])
 def test_check_id_refuses_all_else(value: Any) -> None:
-    with pytest.raises(ValueError, match="^id is a text of 1 to 500 characters, got "):
+    with pytest.raises(ValueError, match=r"^id is a text of 1 to 500 characters, got "):
         check_id(value)
 
 
@@ -81,7 +81,7 @@ def test_check_count_takes_whole_numbers_from_the_least_up(value: int, least: in
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "1", None, INT64 + 1, pytest.param(10**5000, id="huge")])
 def test_check_count_refuses_all_else(value: Any) -> None:
-    with pytest.raises(ValueError, match="^limit is a whole number"):
+    with pytest.raises(ValueError, match=r"^limit is a whole number"):
         check_count(value, "limit")
 
 
@@ -163,7 +163,7 @@ def test_clean_json_takes_what_lies_at_the_border(value: Any) -> None:
 
 
 def test_clean_object_refuses_what_is_no_object() -> None:
-    with pytest.raises(ValueError, match="^filters is a JSON object, got list$"):
+    with pytest.raises(ValueError, match=r"^filters is a JSON object, got list$"):
         clean_object([], "filters")
 
 

@@ -73,9 +73,12 @@ async def test_lone_append_waits_for_no_timer(provider: Provider, monkeypatch: p
     loop = asyncio.get_running_loop()
     delays: list[float] = []
     call_at = loop.call_at
-    monkeypatch.setattr(
-        loop, "call_at", lambda when, *args, **kw: (delays.append(when - loop.time()), call_at(when, *args, **kw))[1]
-    )
+
+    def note(when: float, *args: Any, **options: Any) -> asyncio.TimerHandle:
+        delays.append(when - loop.time())
+        return call_at(when, *args, **options)
+
+    monkeypatch.setattr(loop, "call_at", note)
     await provider.append_message("t", said())
     assert [delay for delay in delays if delay < 5] == []  # the drivers' time limits are longer
 
@@ -90,8 +93,8 @@ async def test_batch_is_not_larger_than_its_bound(provider: Provider, commits: l
 async def test_unknown_thread_fails_alone(provider: Provider, commits: list[int]) -> None:
     await provider.write_thread(changes(Thread(id="t")))
     commits.clear()
-    ids = ["t", "unknown", "t", "unknown", "t"]
-    outcomes = await asyncio.gather(*(provider.append_message(id, said()) for id in ids), return_exceptions=True)
+    names = ["t", "unknown", "t", "unknown", "t"]
+    outcomes = await asyncio.gather(*(provider.append_message(name, said()) for name in names), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [
         Message,
         ThreadNotFoundError,

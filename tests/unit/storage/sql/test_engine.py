@@ -1,4 +1,4 @@
-"""Reads and writes: what becomes of them when a caller goes away, a connection is lost, or two stand in each other's way."""
+"""Reads and writes: a caller that goes away, a connection that is lost, two that stand in each other's way."""
 
 import asyncio
 import logging
@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import asyncpg
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,7 +24,6 @@ from backscroll.storage.sql.tables import kv_store
 from backscroll.storage.store import ThreadStore
 
 SECRET = "the-secret-words"
-Operator = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def count_values(database: Database) -> int:
@@ -154,7 +152,10 @@ async def test_echo_prints_statements_without_their_values(
 class TestLostConnections:
     """On PostgreSQL: somebody ends the connections."""
 
-    END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    END = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    """
 
     async def test_write_on_a_connection_lost_while_idle_is_repeated(self, postgres: Provider, operator: Any) -> None:
         await operator.execute(self.END)
@@ -329,7 +330,7 @@ class TestSqlite:
     async def test_file_can_be_copied_alone_after_close(self, sqlite: Provider, sqlite_url: str) -> None:
         await sqlite.set("ns", "a", {})
         await sqlite.close()
-        assert [name for name in os.listdir(os.path.dirname(sqlite_url))] == ["threads.db"]  # noqa: PTH118, PTH120, PTH208
+        assert os.listdir(os.path.dirname(sqlite_url)) == ["threads.db"]  # noqa: PTH120, PTH208  # of a text
 
     async def test_cancelled_read_keeps_its_connection(self, sqlite: Provider) -> None:
         await sqlite.get("ns", "a")
@@ -346,6 +347,7 @@ class TestSqlite:
                 await asyncio.sleep(0)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-            while sqlite.database.reader.pool.checkedout():  # type: ignore[attr-defined]  # every pool of ours counts
+            pool: Any = sqlite.database.reader.pool
+            while pool.checkedout():  # noqa: ASYNC110  # the pool tells nobody
                 await asyncio.sleep(0)
         assert opened == 0

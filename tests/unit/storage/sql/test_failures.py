@@ -43,6 +43,7 @@ def everything_shown(error: BaseException) -> str:
         ("25006", StorageRefusedError, "is read-only"),
         ("3F000", StorageRefusedError, "has no such schema"),
         ("XX001", StorageRefusedError, "is damaged"),
+        ("54000", StorageRefusedError, "cannot index ids of so many bytes"),
         ("53100", StorageUnavailableError, "has no space left on its disk"),
         ("53200", StorageUnavailableError, "lacks memory or another resource"),
         ("53300", StorageUnavailableError, "has no connection left"),
@@ -88,7 +89,7 @@ async def test_only_what_may_succeed_at_once_is_repeated(
 async def test_broken_constraint_is_told_without_the_row(provider: Provider) -> None:
     row = {"id": SECRET, "title": SECRET, "attributes": {}, "platforms": {}, "last_sequence": 0}
     row |= {"created_at": Thread().created_at, "updated_at": Thread().created_at}
-    with pytest.raises(StorageError, match="reported (UniqueViolation|Integrity)Error") as caught:
+    with pytest.raises(StorageError, match=r"reported (UniqueViolation|Integrity)Error") as caught:
         await provider.database.write(lambda connection: connection.execute(threads.insert(), [row, row]))
     assert SECRET not in everything_shown(caught.value)
 
@@ -159,13 +160,17 @@ def test_connecting_that_timed_out_is_told_as_such() -> None:
     assert translate(error, POSTGRESQL).message.endswith("did not answer in time.")
 
 
+def spoil(file: Path) -> None:
+    """Leave nothing of a database but its head."""
+    content = file.read_bytes()
+    file.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+
+
 async def test_damaged_file_is_refused(sqlite: Provider, sqlite_url: str) -> None:
     for number in range(50):
         await sqlite.set("ns", str(number), {"text": "x" * 1000})
     await sqlite.close()
-    file = Path(sqlite_url)
-    content = file.read_bytes()
-    file.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+    spoil(Path(sqlite_url))
     damaged = Provider(sqlite_url)
     with pytest.raises(StorageRefusedError, match="is damaged"):
         await damaged.get("ns", "1")

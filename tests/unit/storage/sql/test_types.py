@@ -1,6 +1,7 @@
 """Types and functions that mean the same on both databases."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -31,6 +32,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await provider.database.write(lambda connection: connection.run_sync(samples.metadata.create_all))
     yield provider.database
     await provider.close()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put this machine into a zone that is never UTC's."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 async def kept(database: Database, **values: Any) -> Any:
@@ -70,7 +81,7 @@ async def test_instant_of_another_zone_comes_back_in_utc(database: Database) -> 
     assert found.isoformat() == T0.isoformat()
 
 
-async def test_naive_instant_is_taken_as_utc(database: Database) -> None:
+async def test_naive_instant_is_taken_as_utc(database: Database, elsewhere: None) -> None:
     assert await kept(database, at=T0.replace(tzinfo=None)) == T0
 
 

@@ -220,6 +220,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("platform", "workspace", "channel", "external_id", name="message_parts_external"),
         sa.UniqueConstraint("token", name="message_parts_token"),
     )
+    op.create_index(
+        "message_parts_expected",
+        "message_parts",
+        ["state"],
+        unique=False,
+        sqlite_where=sa.text("state = 'expected'"),
+        postgresql_where=sa.text("state = 'expected'"),
+    )
     op.create_table(
         "message_reactions",
         sa.Column("message_id", Key, nullable=False),

@@ -1,0 +1,130 @@
+"""What a handler sees: the newest messages up to its question, which stands last."""
+
+from backscroll.bot.turn import Turn, make_turn
+from backscroll.storage.models import Message
+from backscroll.storage.provider import StorageProvider
+from tests.unit.bot.stage import ask
+
+
+class Talk:
+    """A thread in which is asked and answered."""
+
+    def __init__(self, provider: StorageProvider) -> None:
+        self._provider = provider
+        self.questions: dict[str, str] = {}
+        self.thread_id = ""
+
+    async def ask(self, *texts: str) -> None:
+        self.questions |= zip(texts, await ask(self._provider, *texts), strict=True)
+        (thread,) = await self._provider.list_threads()
+        self.thread_id = thread.id
+
+    async def answer(self, *texts: str) -> None:
+        for text in texts:
+            await self._provider.append_message(self.thread_id, Message(role="assistant", content=text))
+
+    async def turn(self, question: str, limit: int = 50) -> Turn | None:
+        return await make_turn(self._provider, self.thread_id, self.questions[question], limit, 1)
+
+    async def seen(self, question: str, limit: int = 50) -> list[str]:
+        turn = await self.turn(question, limit)
+        assert turn is not None
+        assert turn.thread.messages[-1] == turn.message
+        assert turn.message.id == self.questions[question]
+        return [message.text for message in turn.thread.messages]
+
+
+async def test_turn_ends_with_the_question(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1")
+    await talk.answer("a1")
+    await talk.ask("q2")
+    assert await talk.seen("q2") == ["q1", "a1", "q2"]
+
+
+async def test_turn_leaves_later_questions_out(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1", "q2", "q3")
+    assert await talk.seen("q1") == ["q1"]
+    assert await talk.seen("q2") == ["q1", "q2"]
+
+
+async def test_turn_keeps_answers_to_earlier_questions(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1", "q2")
+    await talk.answer("a1")
+    assert await talk.seen("q2") == ["q1", "a1", "q2"]
+
+
+async def test_turn_has_the_newest_messages_of_a_long_thread(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    for number in range(10):
+        await talk.ask(f"q{number}")
+        await talk.answer(f"a{number}")
+    await talk.ask("last")
+    assert await talk.seen("last", 4) == ["a8", "q9", "a9", "last"]
+
+
+async def test_turn_with_a_limit_of_one_is_the_question(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1", "q2")
+    assert await talk.seen("q2", 1) == ["q2"]
+    assert await talk.seen("q1", 1) == ["q1"]
+
+
+async def test_turn_reaches_behind_more_later_questions_than_its_limit(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1")
+    await talk.answer("a1")
+    await talk.ask("q2", *(f"later {number}" for number in range(120)))
+    assert await talk.seen("q2", 3) == ["q1", "a1", "q2"]
+
+
+async def test_turn_keeps_answers_behind_more_later_questions_than_its_limit(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1", "q2")
+    await talk.answer("a1")
+    await talk.ask(*(f"later {number}" for number in range(10)))
+    assert await talk.seen("q2", 3) == ["q1", "a1", "q2"]
+
+
+async def test_turn_leaves_tombstones_out(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1", "q2")
+    await provider.delete_message(talk.questions["q1"])
+    assert await talk.seen("q2") == ["q2"]
+
+
+async def test_turn_shows_an_edit(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1")
+    await provider.edit_message(talk.questions["q1"], "q1, better")
+    assert await talk.seen("q1") == ["q1, better"]
+
+
+async def test_turn_of_a_deleted_question_is_none(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1")
+    await provider.delete_message(talk.questions["q1"])
+    assert await talk.turn("q1") is None
+
+
+async def test_turn_of_a_deleted_thread_is_none(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1")
+    await provider.delete_thread(talk.thread_id)
+    assert await talk.turn("q1") is None
+
+
+async def test_turn_reaches_all_that_is_kept(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1", "q2")
+    turn = await talk.turn("q2", 1)
+    assert turn is not None
+    assert [message.text for message in await turn.store.get_messages(turn.thread.id)] == ["q1", "q2"]
+
+
+async def test_turn_shows_no_text_in_its_repr(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("canary-4711")
+    assert "canary" not in repr(await talk.turn("canary-4711"))
