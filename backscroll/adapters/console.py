@@ -201,7 +201,9 @@ class ConsoleAdapter(Adapter):
             return
         message, external = mine
         await inbox.record(MessageDeleted(external, datetime.now(UTC)))
-        self._note(f"Deleted: “{short_title(message.text) or ''}”")
+        self._note(
+            f"Deleted: “{short_title(message.text) or ''}”" if self._is_terminal else "Your last message is deleted."
+        )
 
     async def _help(self, _inbox: Inbox, _rest: str) -> None:
         self._note(HELP)

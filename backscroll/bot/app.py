@@ -206,7 +206,7 @@ def _signals() -> Iterator[asyncio.Event]:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     signalled = False
 
-    # Not the loop's own handlers: they wait for a loop that a handler or a full pipe may hold up.
+    # The loop's own handlers only wake it: they would wait for a loop that a handler or a full pipe holds up.
     def stop(_number: int, _frame: object) -> None:
         nonlocal signalled
         if signalled:
@@ -215,9 +215,13 @@ def _signals() -> Iterator[asyncio.Event]:
         loop.call_soon_threadsafe(stopped.set)
 
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        loop.add_signal_handler(number, lambda: None)
+        signal.signal(number, stop)
     try:
         yield stopped
     finally:
         for number, handler in before.items():
+            loop.remove_signal_handler(number)
             signal.signal(number, handler)

@@ -19,10 +19,11 @@ MessageMark = tuple[Any, frozenset[tuple[str, str]]]
 """What is remembered of a message: a mark of its content, and its `(emoji, user_id)`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ThreadChanges:
-    """What one `save()` writes. `new` holds what only a thread that storage does not know yet is given.
+    """What one `save()` writes.
 
+    `fields` are the title, user and agent; `contents` the contents of stored messages, by id.
     `set_keys` and `removed_keys` are top-level keys of `attributes` and `platforms`. `messages` are those that storage
     may not have: one that it has already is left alone. `reactions` are `(message_id, emoji, user_id, added)`.
     `added` are these messages as the object has them; `after` is what storage holds of it once all this is written.

@@ -50,7 +50,7 @@ class ThreadStore:
         """
         if provider is not None and (url is not None or options):
             raise ValueError("a store takes a URL with its options, or a provider")
-        self.provider = provider or SqlProvider(url or ":memory:", **options)
+        self.provider = provider or SqlProvider(":memory:" if url is None else url, **options)
         self._closes_provider = closes_provider
         self._opening = asyncio.Lock()
         self._is_open = False

@@ -37,6 +37,7 @@ class Program:
         } | streams
         self.process = subprocess.Popen[bytes](command, cwd=directory, env=environment, **given)
         self._output: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
+        self._start = {"out": 0, "err": 0}
         self._readers = [
             threading.Thread(target=self._gather, args=(stream.fileno(), self._output[name]), daemon=True)
             for name, stream in (("out", self.process.stdout), ("err", self.process.stderr))
@@ -61,12 +62,16 @@ class Program:
     @property
     def out(self) -> str:
         """What it has printed so far."""
-        return self._output["out"].decode()
+        return self._said("out")
 
     @property
     def err(self) -> str:
         """What it has noted so far."""
-        return self._output["err"].decode()
+        return self._said("err")
+
+    def forget(self) -> None:
+        """Take what it says from now on for all that it says."""
+        self._start = {name: len(output) for name, output in self._output.items()}
 
     def say(self, *lines: str) -> None:
         """Type lines."""
@@ -89,9 +94,7 @@ class Program:
 
     def wait_for(self, text: str, *, times: int = 1, stream: str = "out") -> None:
         """Wait until it has said a text so often."""
-        self.wait_until(
-            lambda: self._output[stream].decode(errors="replace").count(text) >= times, f"{times} × {text!r}"
-        )
+        self.wait_until(lambda: self._said(stream).count(text) >= times, f"{times} × {text!r}")
 
     def wait_until(self, is_so: Callable[[], bool], what: str = "it") -> None:
         """Wait for a condition, which must come before the program has ended."""
@@ -111,6 +114,9 @@ class Program:
         code = self.process.wait(patience_s)
         self._join()
         return code
+
+    def _said(self, stream: str) -> str:
+        return self._output[stream][self._start[stream] :].decode(errors="replace")
 
     def _join(self) -> None:
         for reader in self._readers:

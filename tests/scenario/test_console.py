@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from backscroll.storage.store import ThreadStore
 from tests.scenario.program import Home, Program
 
+LISTED = r"[0-9a-f-]{36}  \d{4}-\d\d-\d\d \d\d:\d\d  %s\n"
+TOLD = r" {3}%d  \d{4}-\d\d-\d\d \d\d:\d\d  %s\n"
 SAYING = "async def answer(turn):\n    return f'+ {turn.message.text}'\n"
 
 
@@ -170,67 +173,93 @@ def test_thread_goes_on_wherever_the_program_is_started(home: Home, tmp_path_fac
 # Commands
 
 
-def test_new_begins_another_thread(saying: Home) -> None:
-    with saying.start() as program:
-        answered(program, "one")
-        program.say("/new", "/history")
-        program.wait_for("Nothing was said yet.", stream="err")
-        answered(program, "two")
-        program.say("/threads")
-        program.wait_until(
-            lambda: len(re.findall(r"^[0-9a-f-]{36}  \d{4}-\d\d-\d\d \d\d:\d\d  \w+$", program.out, re.MULTILINE)) == 2
-        )
-        assert [line.rpartition(" ")[2] for line in program.out.splitlines()[-2:]] == ["two", "one"]
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory: pytest.TempPathFactory, bytecode: Path) -> Iterator[tuple[Home, Program]]:
+    """Give one bot for all commands, because a start takes a second."""
+    home = Home(tmp_path_factory.mktemp("commands"), bytecode)
+    home.write("saying.py", SAYING)
+    home.configure(handler="saying:answer")
+    with home.start() as program:
+        yield home, program
 
 
-async def test_open_goes_on_with_an_older_thread(saying: Home) -> None:
-    with saying.start() as program:
-        answered(program, "one")
-        program.say("/new")
-        answered(program, "two")
-        _, old = await ids_of(saying)
-        program.say(f"/open {old}")
-        program.wait_for("The thread goes on: 2 messages.", stream="err")
-        answered(program, "three")
-    assert await texts_of(saying) == ["one", "+ one", "three", "+ three"]
+@pytest.fixture
+def program(long_run: tuple[Home, Program]) -> Program:
+    """Give the bot of all commands at the beginning of a new thread."""
+    _, program = long_run
+    program.forget()
+    program.say("/new")
+    program.wait_for("A new thread begins.\n", stream="err")
+    program.forget()
+    return program
+
+
+@pytest.fixture
+def there(long_run: tuple[Home, Program]) -> Home:
+    return long_run[0]
+
+
+def test_new_begins_another_thread(program: Program) -> None:
+    answered(program, "one")
+    program.say("/new", "/history")
+    program.wait_for("Nothing was said yet.", stream="err")
+    answered(program, "two")
+    program.forget()
+    program.say("/threads", "/help")
+    program.wait_for("Ctrl-D ends.", stream="err")
+    assert re.match(LISTED % "two" + LISTED % "one", program.out)
+
+
+async def test_open_goes_on_with_an_older_thread(program: Program, there: Home) -> None:
+    answered(program, "one")
+    program.say("/new")
+    answered(program, "two")
+    _, old, *_ = await ids_of(there)
+    program.say(f"/open {old}")
+    program.wait_for("The thread goes on: 2 messages.", stream="err")
+    answered(program, "three")
+    assert await texts_of(there) == ["one", "+ one", "three", "+ three"]
 
 
 @pytest.mark.parametrize("wanted", ["", "nothing-of-this-id", "x" * 501, "'; DROP TABLE threads; --"])
-def test_open_of_an_unknown_thread_changes_nothing(saying: Home, wanted: str) -> None:
-    done = saying.run(f"/open {wanted}", "hello")
-    assert "There is no such thread." in done.err
-    assert done.out == "+ hello\n"
+async def test_open_of_an_unknown_thread_changes_nothing(program: Program, there: Home, wanted: str) -> None:
+    program.say(f"/open {wanted}")
+    program.wait_for("There is no such thread.", stream="err")
+    answered(program, "hello")
+    assert await texts_of(there) == ["hello", "+ hello"]
 
 
-def test_history_shows_the_thread(saying: Home) -> None:
-    with saying.start() as program:
-        answered(program, "one")
-        program.say("/history")
-        program.wait_for("bot: + one")
-    line = r" {3}%d  \d{4}-\d\d-\d\d \d\d:\d\d  %s\n"
-    assert re.search(line % (1, "you: one") + line % (2, r"bot: \+ one"), program.out)
+def test_history_shows_the_thread(program: Program) -> None:
+    answered(program, "one")
+    program.forget()
+    program.say("/history")
+    program.wait_for("bot: + one\n")
+    assert re.fullmatch(TOLD % (1, "you: one") + TOLD % (2, r"bot: \+ one"), program.out)
 
 
-def test_react_puts_an_emoji_on_the_last_answer(saying: Home) -> None:
-    with saying.start() as program:
-        answered(program, "one")
-        program.say("/react 👍", "/react 👍", "/history")
-        program.wait_for("bot: + one  👍 1\n")
+def test_react_puts_an_emoji_on_the_last_answer_once(program: Program) -> None:
+    answered(program, "one")
+    program.say("/react 👍", "/react 👍", "/history")
+    program.wait_for("bot: + one  👍 1\n")
 
 
-def test_edit_changes_the_last_message(saying: Home) -> None:
-    with saying.start() as program:
-        answered(program, "one")
-        program.say("/edit another  one", "/history")
-        program.wait_for("you: another  one (edited)\n")
+def test_react_goes_to_the_thread_that_was_opened(program: Program) -> None:
+    answered(program, "one")
+    program.say("/new", "/react 👍")
+    program.wait_for("There is no answer yet.", stream="err")
 
 
-def test_delete_leaves_a_tombstone(saying: Home) -> None:
-    with saying.start() as program:
-        answered(program, "one")
-        program.say("/delete", "/history")
-        program.wait_for("you: (deleted)\n")
-    assert "Deleted: “one”" in program.err
+def test_edit_changes_the_last_message(program: Program) -> None:
+    answered(program, "one")
+    program.say("/edit another  one", "/history")
+    program.wait_for("you: another  one (edited)\n")
+
+
+def test_delete_leaves_a_tombstone(program: Program) -> None:
+    answered(program, "one")
+    program.say("/delete", "/history")
+    program.wait_for("you: (deleted)\n")
+    assert program.err == "Your last message is deleted.\n"
 
 
 def test_commands_on_nothing_say_so(saying: Home) -> None:
@@ -245,31 +274,40 @@ def test_commands_on_nothing_say_so(saying: Home) -> None:
     ]
 
 
-def test_commands_without_what_they_need_say_so(saying: Home) -> None:
-    with saying.start() as program:
-        answered(program, "one")
-        program.say("/react", f"/react {'x' * 501}", "/edit", "/end")
-        program.wait_for("That is no command.", stream="err")
+def test_commands_without_what_they_need_say_so(program: Program) -> None:
+    answered(program, "one")
+    program.say("/react", f"/react {'x' * 501}", "/edit", "/end")
+    program.wait_for("That is no command.", stream="err")
     assert program.err.count("Say which: /react") == 2
     assert "Say what it should be: /edit TEXT" in program.err
 
 
-def test_help_lists_each_command(saying: Home) -> None:
-    done = saying.run("/help")
+def test_help_lists_each_command(program: Program) -> None:
+    program.say("/help")
+    program.wait_for("Ctrl-D ends.", stream="err")
     for command in ("/new", "/threads", "/open ID", "/history", "/react EMOJI", "/edit TEXT", "/delete", "//TEXT"):
-        assert command in done.err
+        assert command in program.err
 
 
-async def test_unknown_command_is_not_said(saying: Home) -> None:
-    done = saying.run("/exit now", "hello")
-    assert "That is no command." in done.err
-    assert await texts_of(saying) == ["hello", "+ hello"]
+async def test_unknown_command_is_not_said(program: Program, there: Home) -> None:
+    program.say("/exit now")
+    program.wait_for("That is no command.", stream="err")
+    answered(program, "hello")
+    assert await texts_of(there) == ["hello", "+ hello"]
 
 
-async def test_two_slashes_say_one(saying: Home) -> None:
-    done = saying.run("//etc/passwd")
-    assert done.out == "+ /etc/passwd\n"
-    assert (await texts_of(saying))[0] == "/etc/passwd"
+async def test_two_slashes_say_one(program: Program, there: Home) -> None:
+    program.say("//etc/passwd")
+    program.wait_for("+ /etc/passwd\n")
+    assert (await texts_of(there))[0] == "/etc/passwd"
+
+
+def test_history_shows_no_control_sequence(program: Program) -> None:
+    program.say("evil \x1b]0;title\x07 line")
+    program.wait_for("+ evil �]0;title� line\n")
+    program.say("/history")
+    program.wait_for("you: evil �]0;title� line\n")
+    assert "\x1b" not in program.out
 
 
 # In a terminal
@@ -330,15 +368,6 @@ def test_terminal_shows_no_control_sequence_of_an_answer(saying: Home) -> None:
         terminal.say("hello")
         terminal.wait_for("a�[2Jb�31mc�d�e\tf\r\ng�\r\n")
     assert "\x1b" not in terminal.out
-
-
-def test_terminal_shows_no_control_sequence_of_the_history(saying: Home) -> None:
-    with saying.start() as program:
-        program.say("evil \x1b]0;title\x07 line")
-        program.wait_for("+ evil �]0;title� line\n")
-        program.say("/history")
-        program.wait_for("you: evil �]0;title� line\n")
-    assert "\x1b" not in program.out
 
 
 # Two processes

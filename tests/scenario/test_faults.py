@@ -260,9 +260,9 @@ def test_output_that_cannot_be_written_keeps_the_answer(home: Home) -> None:
 # Databases
 
 
-def must_tell(called: Called) -> str:
+def must_tell(called: Called, code: int = 3) -> str:
     """Check that a command said in two lines what is wrong with the storage, and return them."""
-    assert (called.code, called.out) == (3, "")
+    assert (called.code, called.out) == (code, "")
     assert len(called.err.splitlines()) == 2, called.err
     assert CANARY not in called.err
     return called.err
@@ -276,12 +276,21 @@ def must_tell(called: Called) -> str:
         (f"postgresql:/bot:{CANARY}@db/bot", "The storage's URL cannot be read."),
         (f"postgresql://bot:{CANARY}@db:99999/bot", "which is no port"),
         (f"postgresql://bot:{CANARY}@db", "names no database"),
-        ("sqlite:////nowhere/of/this/name/backscroll.db", "cannot be written."),
     ],
 )
-def test_url_that_cannot_be_ends_with_3(home: Home, call: Call, url: str, told: str, command: str) -> None:
+def test_url_that_cannot_be_is_a_fault_of_the_configuration(
+    home: Home, call: Call, url: str, told: str, command: str
+) -> None:
     home.configure(url)
-    assert told in must_tell(call(command))
+    said = must_tell(call(command), code=2)
+    assert said.startswith("config.yaml:")
+    assert told in said
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_path_whose_directory_is_missing_ends_with_3(home: Home, call: Call, command: str) -> None:
+    home.configure("sqlite:////nowhere/of/this/name/backscroll.db")
+    assert "cannot be written." in must_tell(call(command))
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

@@ -45,8 +45,6 @@ async def answer(turn):
         return [text]
     if "unknown thread" in text:
         await turn.store.add_message("nothing " + text, Message(role="assistant", content=text))
-    if "same id" in text:
-        return Message(id=turn.message.id, role="assistant", content=text)
     return "{CANARY} answered " + text
 """
 LOGGING_ALL = """
@@ -70,9 +68,9 @@ def talk(program: Program) -> None:
     program.wait_for(f"answered {CANARY} said\n")
     program.say(f"/react {CANARY}", f"/edit {CANARY} edited", "/history", f"/open {CANARY}", f"/{CANARY}")
     program.wait_for("(edited)\n")
-    for kind in ("raises", "returns", "unknown thread", "same id"):
+    for kind in ("raises", "returns", "unknown thread"):
         program.say("/new", f"{CANARY} {kind}")
-    program.wait_for("Sorry, I could not answer this.", times=4)
+    program.wait_for("Sorry, I could not answer this.", times=3)
     program.say("/delete", "/threads")
     program.end_input()
     assert program.ended() == 0, program.err
@@ -101,18 +99,16 @@ def test_verbose_bot_that_echoes_its_sql_logs_no_secret(talking: Home, url: str)
 
 
 @pytest.mark.timeout(180)
-def test_bot_whose_every_library_logs_everything_logs_no_secret(
-    talking: Home, url: str, request: pytest.FixtureRequest
-) -> None:
-    if url.startswith("sqlite"):
-        request.applymarker(pytest.mark.xfail(reason="aiosqlite logs the parameters of each statement", strict=True))
-    talking.write("bot.py", LOGGING_ALL)
+def test_bot_whose_every_library_logs_everything_logs_no_secret(talking: Home, url: str) -> None:
+    # Asyncio's debug mode shows what aiosqlite has it run, parameters too; README says so.
+    debugs = not url.startswith("sqlite")
+    talking.write("bot.py", LOGGING_ALL if debugs else LOGGING_ALL.replace("debug=True", "debug=False"))
     with Program([sys.executable, "bot.py"], talking.directory, talking.environment) as program:
         talk(program)
     logged = program.err
     assert "INSERT INTO messages" in logged
     assert "DEBUG:asyncio:" in logged
-    assert "Executing" in logged
+    assert ("Executing" in logged) == debugs
     for secret in secrets_of(url):
         assert secret not in logged
 

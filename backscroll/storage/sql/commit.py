@@ -37,12 +37,13 @@ class GroupCommit:
 
         Raises: StorageError: it was not kept, or nobody knows; a repeat is harmless.
         """
-        async with self._places:
-            done: asyncio.Future[Item] = asyncio.get_running_loop().create_future()
-            self._waiting.append((item, done))
-            if self._task is None:
-                self._task = asyncio.ensure_future(self._drain())
-            return await done
+        # The place is the item's, which stays when its caller is cancelled; _settle gives it back.
+        await self._places.acquire()
+        done: asyncio.Future[Item] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._drain())
+        return await done
 
     async def close(self) -> None:
         """Wait for what is queued."""
@@ -61,15 +62,15 @@ class GroupCommit:
         try:
             await self._run([item for item, _ in batch])
         except (StorageUnavailableError, StorageRefusedError) as error:
-            _settle(batch, error)
+            self._settle(batch, error)
         except Exception as error:  # noqa: BLE001  # one bad item must not take its neighbours along
             if len(batch) == 1:
-                _settle(batch, error)
+                self._settle(batch, error)
             else:
                 for single in batch:
                     await self._commit([single])
         else:
-            _settle(batch, None)
+            self._settle(batch, None)
 
     async def _run(self, items: list[Item]) -> None:
         async def work(connection: AsyncConnection) -> None:
@@ -77,16 +78,16 @@ class GroupCommit:
 
         await self._database.write(work)
 
-
-def _settle(batch: list[tuple[Item, asyncio.Future[Item]]], error: Exception | None) -> None:
-    for item, done in batch:
-        if done.done():
-            continue
-        failure = error or item.error
-        if failure is None:
-            done.set_result(item)
-        else:
-            done.set_exception(_own(failure))
+    def _settle(self, batch: list[tuple[Item, asyncio.Future[Item]]], error: Exception | None) -> None:
+        for item, done in batch:
+            self._places.release()
+            if done.done():
+                continue
+            failure = error or item.error
+            if failure is None:
+                done.set_result(item)
+            else:
+                done.set_exception(_own(failure))
 
 
 def _own(error: Exception) -> Exception:

@@ -7,6 +7,7 @@ repeated after a deadlock or a lost connection, so what it does must be harmless
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
@@ -192,6 +193,8 @@ def _sqlite_engines(url: URL, pool: PoolSettings, synchronous: Synchronous) -> t
 
     pragmas = ["foreign_keys = ON", f"synchronous = {synchronous.upper()}"]
     writer = engine(1, "BEGIN IMMEDIATE", ["journal_mode = WAL", *pragmas])
+    # Its debug lines hold the parameters of each statement, and so what people wrote.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
     if is_memory(url):
         return writer, writer
     return writer, engine(SQLITE_READERS, "BEGIN", ["query_only = ON"])
