@@ -2,7 +2,7 @@
 
 Every step is in storage before it is done outside. A step that storage cannot take for now is tried until it can, so a
 handler's work is not lost to an outage; the lease decides whether it is still ours. Proved by
-`tests/scenario/test_kill.py` and `tests/unit/bot/test_answering.py`.
+`tests/scenario/test_kill.py` and `tests/unit/bot/test_delivery.py`.
 """
 
 import asyncio

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from backscroll.bot import answering as answering_module
+from backscroll.bot import delivery, handling
 from backscroll.storage import memory, sql
 from backscroll.storage.provider import StorageProvider
+from tests.unit.bot.stage import Flaky, Recorder
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +44,22 @@ def provider(request: pytest.FixtureRequest) -> StorageProvider:
         return memory.Provider()
     kept: StorageProvider = request.getfixturevalue("sqlite")
     return kept
+
+
+@pytest.fixture
+def adapter() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def flaky() -> Flaky:
+    return Flaky()
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for a person's patience."""
+    monkeypatch.setattr(delivery, "BACK_OFF_S", (0.01, 0.02))
+    monkeypatch.setattr(delivery, "POST_BACK_OFF_S", 0.01)
+    monkeypatch.setattr(handling, "STOP_S", 0.05)
+    monkeypatch.setattr(answering_module, "LOOK_S", 0.05)

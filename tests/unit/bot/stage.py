@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backscroll.adapters.base import Adapter, Inbox
 from backscroll.bot.answering import Answering
 from backscroll.bot.delivery import Limits
 from backscroll.bot.handling import Handler
+from backscroll.bot.turn import Turn
+from backscroll.errors import StorageUnavailableError
+from backscroll.storage import memory
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, AnswerState, Part
@@ -99,3 +102,82 @@ async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
             return
         assert time.monotonic() < deadline, "it never came"
         await asyncio.sleep(0.005)
+
+
+async def echo(turn: Turn) -> str:
+    return f"+ {turn.message.text}"
+
+
+async def hang(turn: Turn) -> None:
+    await asyncio.Event().wait()
+
+
+class Gate:
+    """A handler that is held up by the questions that are closed, and notes when each began and ended."""
+
+    def __init__(self, *closed: str) -> None:
+        self._gates = {text: asyncio.Event() for text in closed}
+        self.began: list[str] = []
+        self.running: Counter[str] = Counter()
+        self.most = 0
+        self.most_of_thread = 0
+
+    async def __call__(self, turn: Turn) -> str:
+        text = turn.message.text
+        self.began.append(text)
+        self.running[turn.thread.id] += 1
+        self.most = max(self.most, self.running.total())
+        self.most_of_thread = max(self.most_of_thread, self.running[turn.thread.id])
+        try:
+            if text in self._gates:
+                await self._gates[text].wait()
+        finally:
+            self.running[turn.thread.id] -= 1
+        return f"+ {text}"
+
+    def open(self, text: str) -> None:
+        self._gates[text].set()
+
+
+class Flaky(memory.Provider):
+    """The memory provider, whose calls fail as `faults` says: before they do anything, or after they did it all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: dict[str, list[Exception]] = {}
+        self.late_faults: dict[str, list[Exception]] = {}
+
+    def _raise(self, faults: dict[str, list[Exception]], call: str) -> None:
+        if faults.get(call):
+            raise faults[call].pop(0)
+
+    async def _call(self, name: str, call: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
+        self._raise(self.faults, name)
+        result = await call(*arguments, **options)
+        self._raise(self.late_faults, name)
+        return result
+
+    async def take_answer(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("take_answer", super().take_answer, *arguments, **options)
+
+    async def renew_leases(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("renew_leases", super().renew_leases, *arguments, **options)
+
+    async def begin_sending(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("begin_sending", super().begin_sending, *arguments, **options)
+
+    async def mark_sent(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("mark_sent", super().mark_sent, *arguments, **options)
+
+    async def finish_answer(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("finish_answer", super().finish_answer, *arguments, **options)
+
+    async def postpone_answer(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("postpone_answer", super().postpone_answer, *arguments, **options)
+
+    async def get_thread(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("get_thread", super().get_thread, *arguments, **options)
+
+
+def away(times: int) -> list[Exception]:
+    return [StorageUnavailableError("The storage is away.") for _ in range(times)]

@@ -236,11 +236,14 @@ async def test_writes_that_deadlock_are_repeated(postgres: Provider) -> None:
     for key in ("a", "b"):
         await postgres.set("ns", key, {"n": 0})
     both_hold_one = asyncio.Barrier(2)
+    survivor_committed = asyncio.Event()
     attempts: list[str] = []
 
     def lock(first: str, second: str) -> Callable[[AsyncConnection], Any]:
         async def work(connection: AsyncConnection) -> None:
             attempts.append(first)
+            if len(attempts) > 2:
+                await survivor_committed.wait()  # or it might take its row again before the survivor wakes
             update = text("""UPDATE kv_store SET value = json_build_object('by', CAST(:by AS text)) WHERE key = :key""")
             await connection.execute(update, {"key": first, "by": first})
             if len(attempts) <= 2:
@@ -249,7 +252,11 @@ async def test_writes_that_deadlock_are_repeated(postgres: Provider) -> None:
 
         return work
 
-    await asyncio.gather(postgres.database.write(lock("a", "b")), postgres.database.write(lock("b", "a")))
+    async def write(first: str, second: str) -> None:
+        await postgres.database.write(lock(first, second))
+        survivor_committed.set()
+
+    await asyncio.gather(write("a", "b"), write("b", "a"))
     assert len(attempts) == 3
     assert (await postgres.get("ns", "a")) == (await postgres.get("ns", "b"))
 
