@@ -2,7 +2,8 @@
 
 from backscroll.bot.app import run
 from backscroll.bot.turn import Turn
+from backscroll.storage.files import FileStore, LocalFiles
 from backscroll.storage.models import Attachment, Message, Thread
-from backscroll.storage.store import ThreadStore
+from backscroll.storage.store import FoundMessage, ThreadStore
 
-__all__ = ["Attachment", "Message", "Thread", "ThreadStore", "Turn", "run"]
+__all__ = ["Attachment", "FileStore", "FoundMessage", "LocalFiles", "Message", "Thread", "ThreadStore", "Turn", "run"]

@@ -10,6 +10,7 @@
     │   ├── ThreadExistsError
     │   ├── MessageExistsError
     │   ├── AliasInUseError
+    │   ├── SearchTimeoutError
     │   └── AnswerLostError
     ├── AdapterError                   the platform refuses; asking again does not help
     │   └── AdapterUnavailableError    the platform does not answer now; asking again may help
@@ -67,6 +68,10 @@ class MessageExistsError(StorageError):
 
 class AliasInUseError(StorageError):
     """The alias belongs to another thread."""
+
+
+class SearchTimeoutError(StorageError):
+    """The search took too long."""
 
 
 class AnswerLostError(StorageError):

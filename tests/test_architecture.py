@@ -23,9 +23,10 @@ ARROWS = {
 LIBRARIES = {
     "alembic": ["storage/sql/"],
     # The store has a property `engine`, whose type is SQLAlchemy's.
-    "sqlalchemy": ["storage/sql/", "storage/store.py"],
+    "sqlalchemy": ["storage/sql/", "storage/store/opening.py"],
     "aiosqlite": ["storage/sql/"],
     "asyncpg": ["storage/sql/"],
+    "regex": ["storage/search.py"],
     "slack_bolt": ["adapters/slack/"],
     "slack_sdk": ["adapters/slack/"],
     "discord": ["adapters/discord/"],

@@ -15,6 +15,7 @@ from backscroll.adapters.base import Adapter
 from backscroll.bot.delivery import Delivery, Limits
 from backscroll.bot.handling import Handler, place_of
 from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError
+from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer
 from backscroll.storage.values import new_id
@@ -35,13 +36,20 @@ class Answering:
     """
 
     def __init__(
-        self, provider: StorageProvider, adapters: Mapping[str, Adapter], handler: Handler, limits: Limits | None = None
+        self,
+        provider: StorageProvider,
+        adapters: Mapping[str, Adapter],
+        handler: Handler,
+        limits: Limits | None = None,
+        attachments: Attachments | None = None,
     ) -> None:
         self._provider = provider
         self._platforms = list(adapters)
         self._limits = limits or Limits()
         self._owner = new_id()
-        self._delivery = Delivery(provider, adapters, handler, self._limits, self._owner)
+        self._delivery = Delivery(
+            provider, adapters, handler, self._limits, self._owner, attachments or Attachments(provider)
+        )
         self._called = asyncio.Event()
         self._stopped = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []

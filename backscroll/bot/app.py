@@ -23,6 +23,7 @@ from backscroll.bot.delivery import Limits
 from backscroll.bot.handling import Handler, place_of
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError
+from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.values import utc_now
 
@@ -60,10 +61,12 @@ async def run_bot(config: Config) -> None:
         adapters = {adapter.platform: adapter for adapter in make_adapters(config.adapters)}
         for adapter in adapters.values():
             await stack.enter_async_context(adapter)
-        answering = Answering(provider, adapters, config.handler_function, limits_of(config.bot))
+        attachments = Attachments(provider)
+        stack.push_async_callback(attachments.close)
+        answering = Answering(provider, adapters, config.handler_function, limits_of(config.bot), attachments)
         manager = ConversationManager(provider, policy_of(config.bot), answering.wake)
         await stack.enter_async_context(answering)
-        await stack.enter_async_context(_in_background(_sweep(provider)))
+        await stack.enter_async_context(_in_background(_sweep(provider, attachments)))
         await _until(stopped, _serve(adapters.values(), manager, answering))
 
 
@@ -160,10 +163,11 @@ async def _serve(adapters: Iterable[Adapter], manager: ConversationManager, answ
         raise BrokenPipeError
 
 
-async def _sweep(provider: StorageProvider) -> None:
+async def _sweep(provider: StorageProvider, attachments: Attachments) -> None:
     while True:
         try:
             await provider.sweep_early_events(utc_now() - EARLY_EVENTS_LIVE)
+            await attachments.recover()
         except StorageError as error:
             log.warning("Sweeping is put off: %s", error.message)
         await asyncio.sleep(SWEEP_EVERY_S)

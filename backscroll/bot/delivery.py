@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter
@@ -20,6 +21,7 @@ from backscroll.errors import (
     AnswerLostError,
     StorageUnavailableError,
 )
+from backscroll.storage.attachments import Attachments
 from backscroll.storage.models import Message
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, FinalState, Part
@@ -61,12 +63,14 @@ class Delivery:
         handler: Handler,
         limits: Limits,
         owner: str,
+        attachments: Attachments,
     ) -> None:
         self._provider = provider
         self._adapters = adapters
         self._handler = handler
         self._limits = limits
         self._owner = owner
+        self._attachments = attachments
 
     async def deliver(self, answer: Answer) -> None:
         """Bring one answer to its end, or give it back to be taken again.
@@ -93,9 +97,8 @@ class Delivery:
 
     async def _make(self, answer: Answer) -> None:
         limits, attempt = self._limits, answer.tries + 1
-        turn = await self._kept(
-            make_turn, self._provider, answer.thread_id, answer.message_id, limits.history_limit, attempt
-        )
+        thread_id, message_id, files = answer.thread_id, answer.message_id, self._attachments.files
+        turn = await self._kept(make_turn, self._provider, thread_id, message_id, limits.history_limit, attempt, files)
         if turn is None:
             await self._finish(answer, "skipped", "The message was deleted.")
             return
@@ -111,7 +114,8 @@ class Delivery:
 
     async def _begin(self, answer: Answer, message: Message, reason: str | None) -> None:
         texts = self._adapters[answer.key.platform].split(message.text)
-        parts = await self._kept(self._provider.begin_sending, answer.id, self._owner, message, texts, reason=reason)
+        begin = partial(self._provider.begin_sending, answer.id, self._owner, message, texts, reason=reason)
+        parts = await self._kept(self._attachments.write, [message], begin)
         await self._send(answer, parts, look=False, reason=reason)
 
     async def _send(self, answer: Answer, parts: list[Part], *, look: bool, reason: str | None = None) -> None:

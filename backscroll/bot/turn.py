@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from backscroll.storage.files import FileStore
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
@@ -24,7 +25,12 @@ class Turn:
 
 
 async def make_turn(
-    provider: StorageProvider, thread_id: str, message_id: str, limit: int, attempt: int
+    provider: StorageProvider,
+    thread_id: str,
+    message_id: str,
+    limit: int,
+    attempt: int,
+    files: FileStore | None = None,
 ) -> Turn | None:
     """Read what a handler needs to answer a message; None when the thread is gone or the message a tombstone."""
     thread = await provider.get_thread(thread_id, limit=limit)
@@ -35,7 +41,7 @@ async def make_turn(
     kept = await _until_question(provider, thread, question.sequence or 0, limit)
     context = [message for message in kept if message.deleted_at is None and message.id != message_id]
     thread.messages = [*context[-(limit - 1) :], question] if limit > 1 else [question]
-    return Turn(thread, question, attempt, ThreadStore(provider=provider, closes_provider=False))
+    return Turn(thread, question, attempt, ThreadStore(provider=provider, files=files, closes_provider=False))
 
 
 async def _until_question(provider: StorageProvider, thread: Thread, sequence: int, limit: int) -> list[Message]:

@@ -65,7 +65,9 @@ def remember_saved(thread: Thread, changes: ThreadChanges, stored: list[Message]
     messages = dict(changes.after.messages)
     for mine, kept in zip(changes.added, stored, strict=True):
         messages[kept.id] = messages.pop(mine.id, changes.after.messages[mine.id])
-        mine.id, mine.sequence, mine.updated_at = kept.id, kept.sequence, kept.updated_at
+        if mine.id != kept.id:
+            mine.id = kept.id
+        mine.sequence, mine.updated_at = kept.sequence, kept.updated_at
     thread._remembered = Remembered(changes.after.parts, messages)  # noqa: SLF001  # its memory is ours to keep
     return thread
 

@@ -95,6 +95,11 @@ class ExternalId:
         return None
 
 
+def thread_field(platform: str) -> str | None:
+    """Name the property of a place that is the thread's own id; None on a platform that has no fixed one."""
+    return _FIELDS[platform][2] if platform in _FIELDS else None
+
+
 def _name(value: Any) -> str | None:
     """Read a name of a place: a text, or a number as some libraries give it; anything else names nothing."""
     if isinstance(value, int) and not isinstance(value, bool):

@@ -55,6 +55,7 @@ Text = Annotated[str, Strict(), BeforeValidator(_clean)]
 Id = Annotated[str, BeforeValidator(check_id)]
 Instant = Annotated[datetime, AfterValidator(as_utc)]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(clean_object)]
+Sha256 = Annotated[str, Strict(), Field(pattern="^[0-9a-f]{64}$")]
 Block = dict[str, Any]
 Content = Annotated[Annotated[str, Strict()] | list[Block], BeforeValidator(_clean_content)]
 Reactions = Annotated[dict[str, list[str]], BeforeValidator(_clean_reactions)]
@@ -67,13 +68,24 @@ class _Model(BaseModel):
 
 
 class Attachment(_Model):
-    """A file that came with a message. `location` says where its contents lie: a URL, or a path in the file store."""
+    """A file that came with a message.
+
+    `location` says where its content lies: a URL, or `sha256:…` for one in the file store. With a `content`, the store
+    that the message is added to keeps it there, fills in the rest and takes the content out of the object. A content
+    is in no dump.
+    """
 
     name: Text
     type: Text = "application/octet-stream"
     size_bytes: Count | None = None
-    sha256: Text | None = None
+    sha256: Sha256 | None = None
     location: Text | None = None
+    content: bytes | None = Field(default=None, exclude=True, repr=False, strict=True)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its content lies in the file store."""
+        return self.sha256 is not None and self.location == file_location(self.sha256)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("type", self.type), ("size_bytes", self.size_bytes)]
@@ -238,7 +250,12 @@ class Thread(_Model):
 
     def get_total_tokens(self) -> int:
         """Return the sum of the messages' tokens: `metrics["usage"]["total_tokens"]`, else `token_count`."""
-        return sum(message_tokens(message) for message in self.messages)
+        return sum(message_tokens(message) or 0 for message in self.messages)
+
+
+def file_location(sha256: str) -> str:
+    """Name the place of a content in the file store."""
+    return f"sha256:{sha256}"
 
 
 def plain_text(content: str | list[Block]) -> str:
@@ -256,11 +273,18 @@ def short_title(text: str) -> str | None:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def message_tokens(message: Message) -> int:
-    """Return the tokens that one message cost."""
+def message_tokens(message: Message) -> int | None:
+    """Return the tokens that one message cost: `metrics["usage"]["total_tokens"]`, else `token_count`."""
     usage = message.metrics.get("usage")
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) else message.token_count or 0
+    counts = isinstance(total, int) and not isinstance(total, bool) and abs(total) <= INT64
+    return total if counts else message.token_count
+
+
+def message_model(message: Message) -> str | None:
+    """Return the model that a message cost tokens of, `metrics["model"]`; None where it names none."""
+    model = message.metrics.get("model")
+    return model if isinstance(model, str) and model else None
 
 
 def _give_reactions(messages: list[Any], reactions: dict[str, Any]) -> list[Any]:

@@ -96,6 +96,39 @@ class MessageVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageStats:
+    """Figures about all that is kept. `tokens` are by model; None stands for messages that name none."""
+
+    threads: int
+    messages: int
+    tokens: dict[str | None, int]
+    threads_last_hour: int
+    threads_last_24h: int
+    threads_last_7d: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Lay the figures out as `ThreadStore.get_usage_stats` gives them."""
+        by_model = {model: self.tokens[model] for model in sorted(filter(None, self.tokens)) if self.tokens[model]}
+        return {
+            "total_threads": self.threads,
+            "total_messages": self.messages,
+            "avg_messages_per_thread": self.messages / self.threads if self.threads else 0.0,
+            "total_tokens": {"total": sum(self.tokens.values()), "by_model": by_model},
+            "threads_last_hour": self.threads_last_hour,
+            "threads_last_24h": self.threads_last_24h,
+            "threads_last_7d": self.threads_last_7d,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedFile:
+    """A file that a deleted message had. Each deletion has an `id` of its own."""
+
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedEvent:
     """An event that could not be kept, put aside with its reason."""
 

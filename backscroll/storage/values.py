@@ -7,9 +7,11 @@ import json
 import math
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from uuid_utils import uuid7
+
+T = TypeVar("T")
 
 ID_LENGTH = 500
 """Characters of an id or alias, at most."""
@@ -21,6 +23,9 @@ JSON_DEPTH = 100
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # json.loads refuses longer integers (sys.get_int_max_str_digits is 4300 by default).
 _INT_BITS = 14_000
+# json.dumps would make one anew for each value.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_CANONICAL_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
 # The databases' integers.
 INT64 = 2**63 - 1
 
@@ -32,6 +37,8 @@ def new_id() -> str:
 
 def clean_text(text: str) -> str:
     """Replace NUL and lone surrogates by U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 
@@ -58,6 +65,16 @@ def check_count(value: int, name: str, least: int = 1) -> int:
         raise ValueError(f"{name} is a whole number from {least} up, got {value}")
     if value > INT64:
         raise ValueError(f"{name} is a whole number of at most 64 bits, got {value.bit_length()} bits")
+    return value
+
+
+def check_type(value: T, kind: type[T], name: str) -> T:
+    """Return a value as it is.
+
+    Raises: ValueError: it is of another type.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is a {kind.__name__}, got {type(value).__name__}")
     return value
 
 
@@ -131,9 +148,9 @@ def clean_object(value: Any, where: str = "value") -> dict[str, Any]:
 
 def to_json(value: Any) -> str:
     """Write JSON as it is stored: compact, order kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _JSON.encode(value)
 
 
 def canonical_json(value: Any) -> str:
     """Write JSON so that equal values give equal texts: keys sorted. `5`, `5.0`, `"5"` and `true` all differ."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
+    return _CANONICAL_JSON.encode(value)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from backscroll.storage import memory, sql
 from backscroll.storage.provider import StorageProvider
@@ -27,7 +28,7 @@ async def opened(provider: StorageProvider) -> AsyncIterator[StorageProvider]:
     try:
         yield provider
         database = getattr(provider, "database", None)
-        for engine in () if database is None else (database.engine, database.reader):
+        for engine in () if database is None else database.engines:
             assert engine.pool.checkedout() == 0, "a connection was not given back"
     finally:
         await provider.close()
@@ -42,10 +43,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sqlite_schema(sqlite_template: Path) -> str:
-    """Give the statements that make the schema: an SQLite database in memory cannot be copied as a file can."""
-    with closing(sqlite3.connect(sqlite_template)) as connection:
-        return "\n".join(connection.iterdump())
+def memory_template(sqlite_template: Path) -> Path:
+    """Give a copy of the template without WAL, which a database in memory cannot have."""
+    path = sqlite_template.with_name("memory.db")
+    shutil.copy(sqlite_template, path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -74,13 +78,17 @@ def open_six() -> Opener:
 
 
 @pytest.fixture
-def open_sqlite_memory(sqlite_schema: str) -> Opener:
+def open_sqlite_memory(memory_template: Path) -> Opener:
+    def copy_template(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.commit()  # the copy is a transaction of its own
+        with closing(sqlite3.connect(memory_template)) as template:
+            template.backup(driver)
+
     @asynccontextmanager
     async def open_with_schema() -> AsyncIterator[StorageProvider]:
         provider = sql.Provider(":memory:")
-        async with provider.database.engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.executescript(sqlite_schema)
+        await provider.database.write(lambda connection: connection.run_sync(copy_template))
         async with opened(provider):
             yield provider
 

@@ -216,23 +216,23 @@ class TestSqlite:
     async def test_lock_of_another_process_is_told_and_passes(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("backscroll.storage.sql.engine.BUSY_TIMEOUT_S", 0.1)
+        monkeypatch.setattr("backscroll.storage.sql.sqlite.BUSY_TIMEOUT_S", 0.1)
         path = await filled_file(tmp_path / "threads.db")
         async with ThreadStore(str(path)) as store:
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 with pytest.raises(StorageError) as caught:
                     await store.add_message("t", Message(role="user", content=SECRET))
-                Told.by(caught.value).check(StorageUnavailableError, "is locked by another process")
+                Told.by(caught.value).check(StorageUnavailableError, "is locked by another writer")
                 assert await store.get_messages("t") == []
             assert (await store.add_message("t", Message(role="user"))).sequence == 1
 
     async def test_lock_on_an_empty_file_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("backscroll.storage.sql.engine.BUSY_TIMEOUT_S", 0.1)
+        monkeypatch.setattr("backscroll.storage.sql.sqlite.BUSY_TIMEOUT_S", 0.1)
         path = tmp_path / "threads.db"
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            (await opened(str(path))).check(StorageUnavailableError, "is locked by another process")
+            (await opened(str(path))).check(StorageUnavailableError, "is locked by another writer")
         async with ThreadStore(str(path)) as store:
             await store.save(Thread(id="t"))
 
@@ -240,7 +240,7 @@ class TestSqlite:
 async def set_pages(store: ThreadStore, count: int) -> None:
     """Limit the file's size; SQLite then says what it says of a full disk."""
     assert isinstance(store.provider, Provider)
-    await store.provider.database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {count}"))
+    await store.provider.database.write(lambda c: c.execute(text(f"PRAGMA max_page_count = {count}")))
 
 
 class Guest:

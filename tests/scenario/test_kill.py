@@ -28,12 +28,24 @@ def reach(stage):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def note_insert(connection, _cursor, statement, *_):
+    if statement.startswith("INSERT INTO messages"):
+        connection.info["has a message"] = True
+
+
+def before_commit(connection):
+    if connection.info.get("has a message"):
+        reach("message inserted, not committed")
+
+
 class Provider(sql.Provider):
     def __init__(self, url: str) -> None:
         super().__init__(url)
+        for engine in self.database.engines:
+            event.listen(engine, "after_cursor_execute", note_insert)
+            event.listen(engine, "commit", before_commit)
 
     async def record_message(self, arrival):
-        event.listen(self.database.engine.sync_engine, "commit", lambda _: reach("message inserted, not committed"))
         kept = await super().record_message(arrival)
         reach("message committed")
         return kept

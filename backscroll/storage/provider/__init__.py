@@ -5,10 +5,11 @@ class with only these six is a whole provider. A backend overrides what it can d
 All of it is proved by `tests/contract/`, which runs on every provider.
 
     Primitives → Rows → ThreadCalls → AliasCalls → AnswerCalls → MessageCalls → ReactionCalls → RejectedCalls
+    → SearchCalls → StatsCalls → FileCalls
 """
 
-from backscroll.storage.provider.rejected import RejectedCalls
+from backscroll.storage.provider.files import FileCalls
 
 
-class StorageProvider(RejectedCalls):
+class StorageProvider(FileCalls):
     """A storage backend: the six primitives, and every call of the contract."""

@@ -117,7 +117,7 @@ class AnswerCalls(AliasCalls):
                 message["message"]["platforms"] |= external.platforms
             await self._apply_early(message, external)
             await self._set_message(message)
-            await self.set("external_ids", external_key(external), {"message_id": message_id})
+            await self._set_external(external_key(external), message_id)
             await self.delete("early_events", external_key(external))
             # The part last: until then a repeat does all of it again.
             text = "" if message["message"]["deleted_at"] else part["text"]

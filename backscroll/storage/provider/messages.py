@@ -3,6 +3,7 @@
 Proved by `tests/contract/test_messages.py` and `test_record.py`.
 """
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from backscroll.storage.provider.rows import (
     thread_row,
 )
 from backscroll.storage.records import Arrival, MessageVersion, Recorded
+from backscroll.storage.values import canonical_json
 
 
 class MessageCalls(AnswerCalls):
@@ -66,6 +68,26 @@ class MessageCalls(AnswerCalls):
         """Return the message that holds an external id and the id of its thread, `(thread_id, message)`, or None."""
         row = await self._external_row(external)
         return None if row is None else (row["thread_id"], message_of(row))
+
+    async def find_external_ids(self, platform: str, external_id: str) -> list[tuple[ExternalId, str]]:
+        """Return the messages that have this id on a platform, wherever it is: `(external id, message's id)`.
+
+        Order: workspace, then channel.
+        """
+        rows = await self.query("external_ids", {"platform": platform, "external_id": external_id})
+        found = [(ExternalId(*json.loads(row["key"])), str(row["message_id"])) for row in rows]
+        return sorted(found, key=lambda pair: (pair[0].workspace, pair[0].channel))
+
+    async def find_messages_by_attribute(self, path: tuple[str, ...], value: Any) -> list[Message]:
+        """Return the messages in which this value stands at a path: `created_at`, then `id`.
+
+        Equality is JSON equality: `5`, `5.0`, `"5"`, `true` and `null` differ, and a missing key is not `null`.
+
+        Args: path: `attributes`, `metrics`, `platforms` or `source`, then the keys of objects inside each other.
+        """
+        rows = await self.query("messages", {})
+        found = [message_of(row) for row in rows if stands_at(row["message"], path, value)]
+        return sorted(found, key=lambda message: (message.created_at, message.id))
 
     async def read_messages(
         self, thread_id: str, *, limit: int | None = None, before: int | None = None
@@ -182,3 +204,12 @@ class MessageCalls(AnswerCalls):
         if message.deleted_at is not None or arrival.asks == "no":
             return False
         return arrival.asks == "yes" or bool(await self.query("answers", {"thread_id": thread_id}))
+
+
+def stands_at(node: Any, path: tuple[str, ...], value: Any) -> bool:
+    """Tell whether a value stands at a path of keys inside objects."""
+    for key in path:
+        if not isinstance(node, dict) or key not in node:
+            return False
+        node = node[key]
+    return canonical_json(node) == canonical_json(value)

@@ -22,6 +22,11 @@ class Primitives(ABC):
     supports_export = False
     """Whether what is kept outlives the process."""
 
+    @property
+    def files_directory(self) -> str | None:
+        """Where the files of messages lie unless the store is told otherwise; None for a place that ends with it."""
+        return "backscroll-files" if self.supports_export else None
+
     @abstractmethod
     async def get(self, namespace: str, key: str) -> dict[str, Any] | None:
         """Return a keyed value, or None."""

@@ -6,6 +6,7 @@ completed by the next one; no list is read and nothing grows with the thread. Ev
 defaults to be held. Overrides of the public calls leave all of it unused.
 """
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from backscroll.storage.changes import remember
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider.primitives import Primitives, join_key
-from backscroll.storage.values import as_utc, canonical_json, utc_now
+from backscroll.storage.values import as_utc, canonical_json, new_id, utc_now
 
 
 class Rows(Primitives):
@@ -48,6 +49,11 @@ class Rows(Primitives):
         holder = await self.get("external_ids", external_key(external))
         return None if holder is None else await self._message_row(holder["message_id"])
 
+    async def _set_external(self, key: str, message_id: str) -> None:
+        platform, _, _, external_id = json.loads(key)
+        place = {"platform": platform, "external_id": external_id}
+        await self.set("external_ids", key, {"message_id": message_id, **place})
+
     async def _set_message(self, row: dict[str, Any]) -> None:
         row["message"]["updated_at"] = instant_text(utc_now())
         await self.set("messages", join_key(row["thread_id"], row["message"]["sequence"]), row)
@@ -70,6 +76,8 @@ class Rows(Primitives):
         row = new_message_row(thread_id, message, external, thread["last_sequence"] + 1)
         if external is not None:
             await self._apply_early(row, external)
+        for sha256 in files_of(row):
+            await self.set("file_users", join_key(sha256, message.id), {"sha256": sha256})
         await self._set_message(row)
         await self._complete_last_append(thread)
         return message_of(row), True
@@ -81,7 +89,7 @@ class Rows(Primitives):
         sequence, message_id = thread["last_sequence"] + 1, following["message"]["id"]
         await self.set("message_places", message_id, {"thread_id": thread["id"], "sequence": sequence})
         if following["external"] is not None:
-            await self.set("external_ids", following["external"], {"message_id": message_id})
+            await self._set_external(following["external"], message_id)
             await self.delete("early_events", following["external"])
         thread["last_sequence"] = sequence
         await self._set_thread(thread)
@@ -105,8 +113,10 @@ class Rows(Primitives):
 
     async def _clear(self, row: dict[str, Any], deleted_at: datetime | None) -> bool:
         """Make a message a tombstone, and take the text out of what was posted of it."""
+        files = files_of(row)
         if not clear_row(row, deleted_at):
             return False
+        await self._drop_files(row["message"]["id"], files)
         for part in await self.query("parts", {"message_id": row["message"]["id"]}):
             if part["state"] == "sent":
                 await self.set("parts", part.pop("key"), part | {"text": ""})
@@ -122,6 +132,7 @@ class Rows(Primitives):
         return changed
 
     async def _forget_message(self, row: dict[str, Any]) -> None:
+        await self._drop_files(row["message"]["id"], files_of(row))
         await self.delete("message_places", row["message"]["id"])
         if row["external"] is not None:
             await self.delete("external_ids", row["external"])
@@ -130,6 +141,11 @@ class Rows(Primitives):
             if part["external"] is not None:
                 await self.delete("external_ids", external_key(ExternalId(**part["external"])))
         await self.delete("messages", join_key(row["thread_id"], row["message"]["sequence"]))
+
+    async def _drop_files(self, message_id: str, files: set[str]) -> None:
+        for sha256 in files:
+            await self.set("dropped_files", new_id(), {"sha256": sha256})
+            await self.delete("file_users", join_key(sha256, message_id))
 
     async def _hold_early(self, external: ExternalId, **change: Any) -> None:
         """Keep a change until its message comes."""
@@ -183,8 +199,15 @@ def new_message_row(thread_id: str, message: Message, external: ExternalId | Non
     }
 
 
+def files_of(row: dict[str, Any]) -> set[str]:
+    """Return the hashes of a message's files."""
+    return {file["sha256"] for file in row["message"]["attachments"] if file["sha256"] is not None}
+
+
 def standing(message: Message) -> dict[str, list[str]]:
     """Return a message's reactions with each user once, and without the emojis that nobody gave."""
+    if not message.reactions:
+        return {}
     return {emoji: list(dict.fromkeys(users)) for emoji, users in message.reactions.items() if users}
 
 

@@ -3,6 +3,7 @@
 Proved by `tests/contract/test_threads.py`, `test_save.py` and `test_find.py`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from backscroll.storage.changes import ThreadChanges
@@ -63,6 +64,10 @@ class ThreadCalls(Rows):
             await self.delete("threads", thread_id)
             return True
 
+    async def delete_threads(self, thread_ids: Iterable[str]) -> int:
+        """Delete threads and all that belongs to them, and return how many there were."""
+        return sum([await self.delete_thread(thread_id) for thread_id in dict.fromkeys(thread_ids)])
+
     async def list_threads(
         self,
         *,
@@ -77,7 +82,7 @@ class ThreadCalls(Rows):
         Args: limit: None means all. with_messages: False leaves the messages out.
         """
         rows = await self.query("threads", _filters(agent_name, user_id))
-        rows.sort(key=_newest, reverse=True)
+        rows.sort(key=newest, reverse=True)
         end = None if limit is None else offset + limit
         return [await self._thread_of(row, None if with_messages else 0) for row in rows[offset:end]]
 
@@ -92,22 +97,42 @@ class ThreadCalls(Rows):
         """
         return await self._find("attributes", None, attributes)
 
-    async def find_by_platform(self, name: str, place: dict[str, Any]) -> list[Thread]:
+    async def find_by_platform(self, name: str, place: dict[str, Any], *, limit: int | None = None) -> list[Thread]:
         """Return the threads that live at this place of a platform, newest first. No filters: all of the platform.
 
-        Equality as in `find_by_attributes`.
+        Equality as in `find_by_attributes`. Args: limit: None means all.
         """
-        return await self._find("platforms", name, place)
+        return await self._find("platforms", name, place, limit)
 
-    async def _find(self, column: str, part: str | None, wanted: dict[str, Any]) -> list[Thread]:
+    async def search_by_platform(
+        self, name: str, value: Any, *, place: dict[str, Any] | None = None, limit: int | None = None
+    ) -> list[Thread]:
+        """Return the threads that have this value under any property of a platform, newest first.
+
+        Equality as in `find_by_attributes`. Args: place: what else must be equal there. limit: None means all.
+        """
+        mark = canonical_json(value)
+        found = [
+            row
+            for row in await self._find_rows("platforms", name, place or {})
+            if any(canonical_json(each) == mark for each in row["platforms"][name].values())
+        ]
+        return [await self._thread_of(row, None) for row in found[:limit]]
+
+    async def _find(
+        self, column: str, part: str | None, wanted: dict[str, Any], limit: int | None = None
+    ) -> list[Thread]:
+        return [await self._thread_of(row, None) for row in (await self._find_rows(column, part, wanted))[:limit]]
+
+    async def _find_rows(self, column: str, part: str | None, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         marks = {key: canonical_json(value) for key, value in wanted.items()}
         rows = []
         for row in await self.query("threads", {}):
             has = row[column] if part is None else row[column].get(part)
             if has is not None and all(key in has and canonical_json(has[key]) == marks[key] for key in marks):
                 rows.append(row)
-        rows.sort(key=_newest, reverse=True)
-        return [await self._thread_of(row, None) for row in rows]
+        rows.sort(key=newest, reverse=True)
+        return rows
 
 
 def _filters(agent_name: str | None, user_id: str | None) -> dict[str, Any]:
@@ -115,5 +140,6 @@ def _filters(agent_name: str | None, user_id: str | None) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if value is not None}
 
 
-def _newest(row: dict[str, Any]) -> tuple[str, str]:
+def newest(row: dict[str, Any]) -> tuple[str, str]:
+    """Order threads' values; newest first is its reverse."""
     return row["updated_at"], row["id"]

@@ -1,19 +1,20 @@
 """The provider on SQLite and PostgreSQL. Its files mirror `provider/` name by name; each says only what differs.
 
-url, settings, types, tables → engine → rows → early, item → asking → batch → commit → threads → aliases → answers
-→ messages → reactions → rejected
+url, settings, types, tables → engine → sqlite, postgresql
+engine → rows → early, item → asking → batch → commit → threads → aliases → answers → messages → reactions → rejected
+→ search → stats → files
 """
-
-from typing import Literal
 
 from backscroll.storage.sql.commit import GroupCommit
 from backscroll.storage.sql.engine import Database
-from backscroll.storage.sql.rejected import SqlRejected
+from backscroll.storage.sql.files import SqlFiles
+from backscroll.storage.sql.postgresql import PostgresDatabase
 from backscroll.storage.sql.settings import PoolSettings
-from backscroll.storage.sql.url import is_memory, parse_url
+from backscroll.storage.sql.sqlite import SqliteDatabase, Synchronous
+from backscroll.storage.sql.url import is_memory, is_sqlite, parse_url
 
 
-class Provider(SqlRejected):
+class Provider(SqlFiles):
     """Storage in a SQLite file, in SQLite's memory, or in PostgreSQL.
 
     Args: url: `postgresql://…`, `sqlite:///…`, a bare file name, or `:memory:`; connects at first use.
@@ -34,11 +35,21 @@ class Provider(SqlRejected):
         pool_recycle: float | None = None,
         echo: bool | None = None,
         pgbouncer: bool = False,
-        synchronous: Literal["full", "normal"] = "full",
+        synchronous: Synchronous = "full",
     ) -> None:
         pool = PoolSettings.choose(pool_size, max_overflow, pool_timeout, pool_recycle, echo)
         parsed = parse_url(url)
         self.supports_export = not is_memory(parsed)
         self.supports_concurrent_writers = not is_memory(parsed)
-        self.database = Database(parsed, pool, pgbouncer=pgbouncer, synchronous=synchronous)
-        self.appends = GroupCommit(self.database)
+        self.database: Database
+        if is_sqlite(parsed):
+            self.database = SqliteDatabase(parsed, pool, synchronous=synchronous)
+        else:
+            self.database = PostgresDatabase(parsed, pool, pgbouncer=pgbouncer)
+        self.writes = GroupCommit(self.database)
+
+    @property
+    def files_directory(self) -> str | None:
+        if not self.database.is_sqlite:
+            return "backscroll-files"
+        return None if is_memory(self.database.url) else f"{self.database.url.database}.files"

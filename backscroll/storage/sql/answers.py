@@ -7,7 +7,6 @@ over it. The unique index `answers_one_at_a_time` stands behind that.
 from typing import Any
 
 from sqlalchemy import ColumnClause, Row, and_, bindparam, exists, func, literal_column, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Message
@@ -15,10 +14,11 @@ from backscroll.storage.provider.answers import answer_lost, clean_reason, messa
 from backscroll.storage.records import UNFINISHED, Answer, AnswerState, FinalState, Part
 from backscroll.storage.sql.aliases import SqlAliases
 from backscroll.storage.sql.batch import append_batch
+from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.parts import mark_part, part_of, part_values
 from backscroll.storage.sql.tables import answers, message_parts, threads
-from backscroll.storage.sql.types import in_seconds, later_of, now
+from backscroll.storage.sql.types import any_of, in_seconds, later_of, now
 
 _before = answers.alias("before")
 # Literals as in the partial indexes, or the planner would not see that they fit.
@@ -31,7 +31,7 @@ _IS_FIRST = ~exists().where(
         _before.c.state.in_(_STATES),
     )
 )
-_PLATFORMS = answers.c.platform.in_(bindparam("platforms", expanding=True))
+_PLATFORMS = any_of(answers.c.platform, "platforms")
 _READY = (
     select(answers)
     .where(_UNFINISHED, _IS_FIRST, _PLATFORMS, answers.c.ready_at <= now())
@@ -104,7 +104,7 @@ class SqlAnswers(SqlAliases):
     async def take_answer(
         self, owner: str, platforms: list[str], lease_s: float, *, latest: bool = False
     ) -> Answer | None:
-        async def work(connection: AsyncConnection) -> Answer | None:
+        async def work(connection: Connection) -> Answer | None:
             row = (await connection.execute(_READY, {"platforms": platforms})).one_or_none()
             if row is None:
                 return None
@@ -122,7 +122,7 @@ class SqlAnswers(SqlAliases):
         return await self.database.write(work)
 
     async def renew_leases(self, owner: str, lease_s: float) -> list[str]:
-        async def work(connection: AsyncConnection) -> list[str]:
+        async def work(connection: Connection) -> list[str]:
             return list((await connection.execute(_RENEW, {"holder": owner, "lease_s": lease_s})).scalars())
 
         return await self.database.write(work)
@@ -130,7 +130,7 @@ class SqlAnswers(SqlAliases):
     async def begin_sending(
         self, answer_id: str, owner: str, message: Message, texts: list[str], *, reason: str | None = None
     ) -> list[Part]:
-        async def work(connection: AsyncConnection) -> list[Part]:
+        async def work(connection: Connection) -> list[Part]:
             row = await _owned(connection, answer_id, owner)
             if row.state == "sending":
                 return await _read_parts(connection, row.answer_message_id)
@@ -150,20 +150,22 @@ class SqlAnswers(SqlAliases):
         return await self.database.write(work)
 
     async def get_parts(self, answer_id: str) -> list[Part]:
-        async with self.database.read() as connection:
+        async def work(connection: Connection) -> list[Part]:
             query = select(answers.c.answer_message_id).where(answers.c.id == answer_id)
             message_id = (await connection.execute(query)).scalar_one_or_none()
             return [] if message_id is None else await _read_parts(connection, message_id)
 
+        return await self.database.read(work)
+
     async def mark_sent(self, answer_id: str, owner: str, number: int, external: ExternalId) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             row = await _owned(connection, answer_id, owner)
             await mark_part(connection, row.answer_message_id, number, external)
 
         await self.database.write(work)
 
     async def finish_answer(self, answer_id: str, owner: str, state: FinalState, *, reason: str | None = None) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             row = await _owned(connection, answer_id, owner)
             values = {"state": state, "owner": None, "reason": clean_reason(reason) or row.reason}
             await connection.execute(_CHANGE.values(values), {"answer_id": answer_id})
@@ -171,14 +173,14 @@ class SqlAnswers(SqlAliases):
         await self.database.write(work)
 
     async def postpone_answer(self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             row = await _owned(connection, answer_id, owner)
             await _give_back(connection, row, delay_s, clean_reason(reason), row.tries + counts)
 
         await self.database.write(work)
 
     async def release_answers(self, owner: str) -> int:
-        async def work(connection: AsyncConnection) -> int:
+        async def work(connection: Connection) -> int:
             held = select(answers).where(answers.c.owner == owner, _UNFINISHED).with_for_update()
             rows = (await connection.execute(held)).all()
             for row in rows:
@@ -188,14 +190,18 @@ class SqlAnswers(SqlAliases):
         return await self.database.write(work)
 
     async def seconds_until_ready(self, platforms: list[str]) -> float | None:
-        async with self.database.read() as connection:
+        async def work(connection: Connection) -> float | None:
             at, clock = (await connection.execute(_NEXT, {"platforms": platforms})).one()
             return None if at is None else max(0.0, (at - clock).total_seconds())
 
+        return await self.database.read(work)
+
     async def get_answer(self, answer_id: str) -> Answer | None:
-        async with self.database.read() as connection:
+        async def work(connection: Connection) -> Answer | None:
             row = (await connection.execute(select(answers).where(answers.c.id == answer_id))).one_or_none()
             return None if row is None else _answer_of(row)
+
+        return await self.database.read(work)
 
     async def list_answers(
         self, *, state: AnswerState | None = None, thread_id: str | None = None, limit: int | None = 100
@@ -205,11 +211,14 @@ class SqlAnswers(SqlAliases):
             query = query.where(answers.c.state == state)
         if thread_id is not None:
             query = query.where(answers.c.thread_id == thread_id)
-        async with self.database.read() as connection:
+
+        async def work(connection: Connection) -> list[Answer]:
             return [_answer_of(row) for row in await connection.execute(query)]
 
+        return await self.database.read(work)
+
     async def retry_answer(self, answer_id: str) -> bool:
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             failed = select(answers).where(answers.c.id == answer_id, answers.c.state == "failed")
             row = (await connection.execute(failed)).one_or_none()
             if row is None:
@@ -227,7 +236,7 @@ class SqlAnswers(SqlAliases):
         return await self.database.write(work)
 
     async def drop_answer(self, answer_id: str) -> bool:
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             change = _CHANGE.where(answers.c.state.in_(("waiting", "failed")))
             values = {"state": "skipped", "reason": "dropped by the operator"}
             return (await connection.execute(change.values(values), {"answer_id": answer_id})).rowcount > 0
@@ -235,23 +244,21 @@ class SqlAnswers(SqlAliases):
         return await self.database.write(work)
 
 
-async def _skip_to_last(connection: AsyncConnection, first: Row[Any]) -> Row[Any]:
+async def _skip_to_last(connection: Connection, first: Row[Any]) -> Row[Any]:
     its = {"its_thread": first.thread_id}
     last = (await connection.execute(_LAST_WAITING, its)).one()
     await connection.execute(_SKIP_BEFORE, its | {"its_position": last.position})
     return last
 
 
-async def _owned(connection: AsyncConnection, answer_id: str, owner: str) -> Row[Any]:
+async def _owned(connection: Connection, answer_id: str, owner: str) -> Row[Any]:
     row = (await connection.execute(_OWNED, {"answer_id": answer_id, "holder": owner})).one_or_none()
     if row is None:
         raise answer_lost(answer_id)
     return row
 
 
-async def _give_back(
-    connection: AsyncConnection, row: Row[Any], delay_s: float, reason: str | None, tries: int
-) -> None:
+async def _give_back(connection: Connection, row: Row[Any], delay_s: float, reason: str | None, tries: int) -> None:
     sending = row.state == "sending"
     values = {
         "answer_id": row.id,
@@ -263,7 +270,7 @@ async def _give_back(
     await connection.execute(_GIVE_BACK, values)
 
 
-async def _read_parts(connection: AsyncConnection, message_id: str) -> list[Part]:
+async def _read_parts(connection: Connection, message_id: str) -> list[Part]:
     return [part_of(row) for row in await connection.execute(_PARTS, {"its_message": message_id})]
 
 

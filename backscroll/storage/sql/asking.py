@@ -3,27 +3,26 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select
 
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.sql.dialect import insert_ignoring
+from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.tables import answers, threads
-from backscroll.storage.sql.types import now
+from backscroll.storage.sql.types import any_of, now
 from backscroll.storage.values import new_id
 
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _LAST = (
     select(answers.c.thread_id, func.max(answers.c.position))
-    .where(answers.c.thread_id.in_(_IDS))
+    .where(any_of(answers.c.thread_id, "ids"))
     .group_by(answers.c.thread_id)
 )
-_ASKED = select(answers.c.message_id).where(answers.c.message_id.in_(_IDS))
-_LOCK = select(threads.c.id).where(threads.c.id.in_(_IDS)).order_by(threads.c.id).with_for_update(key_share=True)
+_ASKED = select(answers.c.message_id).where(any_of(answers.c.message_id, "ids"))
+_LOCK = select(threads.c.id).where(any_of(threads.c.id, "ids")).order_by(threads.c.id).with_for_update(key_share=True)
 
 
-async def ask(connection: AsyncConnection, items: list[Item], locked: Collection[str]) -> None:
+async def ask(connection: Connection, items: list[Item], locked: Collection[str]) -> None:
     """Make the answers that are due, one for each message at most, and note on each item whether it made one.
 
     Args: locked: ids of the threads whose rows this transaction holds.

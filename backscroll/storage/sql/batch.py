@@ -8,10 +8,8 @@ with one does not touch its neighbours. Proved by `tests/contract/test_record.py
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, delete, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import bindparam, delete, select, tuple_, update
 
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Thread
@@ -19,6 +17,7 @@ from backscroll.storage.provider.rows import standing, thread_gone
 from backscroll.storage.sql.asking import ask
 from backscroll.storage.sql.dialect import insert_ignoring
 from backscroll.storage.sql.early import PLACE, Settled, take_early
+from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.rows import (
     Place,
@@ -40,15 +39,14 @@ from backscroll.storage.sql.tables import (
     thread_properties,
     threads,
 )
-from backscroll.storage.sql.types import later_of, now
+from backscroll.storage.sql.types import any_of, later_of, now
 from backscroll.storage.values import utc_now
 
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_ALIASES = select(aliases.c.alias, aliases.c.thread_id).where(aliases.c.alias.in_(_IDS))
+_ALIASES = select(aliases.c.alias, aliases.c.thread_id).where(any_of(aliases.c.alias, "ids"))
 # NO KEY UPDATE: the foreign keys of other writers' rows need not wait for it.
 _LOCK = (
     select(threads.c.id, threads.c.last_sequence, threads.c.platforms)
-    .where(threads.c.id.in_(_IDS))
+    .where(any_of(threads.c.id, "ids"))
     .order_by(threads.c.id)
     .with_for_update(key_share=True)
 )
@@ -57,7 +55,7 @@ _HOLDERS = (
     .select_from(message_parts.outerjoin(messages, messages.c.id == message_parts.c.message_id))
     .where(tuple_(*PLACE).in_(bindparam("places", expanding=True)))
 )
-_KNOWN = select(messages.c.id, messages.c.thread_id).where(messages.c.id.in_(_IDS))
+_KNOWN = select(messages.c.id, messages.c.thread_id).where(any_of(messages.c.id, "ids"))
 _ADOPT = (
     update(message_parts)
     .where(*(column == bindparam(f"of_{column.name}") for column in PLACE), message_parts.c.message_id.is_(None))
@@ -68,12 +66,13 @@ _COUNT = (
     .where(threads.c.id == bindparam("thread"))
     .values(last_sequence=bindparam("last"), updated_at=later_of(threads.c.updated_at, now()))
 )
-_DELETE_THREADS = delete(threads).where(threads.c.id.in_(_IDS))
+_INSERT_THREADS = threads.insert().inline().values(updated_at=now())
+_DELETE_THREADS = delete(threads).where(any_of(threads.c.id, "ids"))
 
 
 @dataclass(slots=True)
 class _Batch:
-    connection: AsyncConnection
+    connection: Connection
     items: list[Item]
     last: dict[str, int] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
@@ -85,7 +84,7 @@ class _Batch:
         return [item for item in self.items if item.is_open]
 
 
-async def append_batch(connection: AsyncConnection, items: list[Item]) -> None:
+async def append_batch(connection: Connection, items: list[Item]) -> None:
     """Append all items inside the transaction, and set their outcomes. Harmless when done again."""
     for item in items:
         item.reset()
@@ -101,9 +100,11 @@ async def append_batch(connection: AsyncConnection, items: list[Item]) -> None:
         await connection.execute(_DELETE_THREADS, {"ids": unused})
 
 
-async def insert_threads(connection: AsyncConnection, new: Iterable[Thread]) -> None:
+async def insert_threads(connection: Connection, new: Iterable[Thread]) -> None:
     """Insert threads whose ids nobody else has, with what they are found by."""
-    await connection.execute(threads.insert().values(updated_at=now()), [thread_values(thread) for thread in new])
+    await connection.execute(
+        threads.insert().inline().values(updated_at=now()), [thread_values(thread) for thread in new]
+    )
     properties = [row for thread in new for row in property_values(thread.id, thread.attributes, thread.platforms)]
     if properties:
         await connection.execute(thread_properties.insert(), properties)
@@ -235,7 +236,7 @@ async def _insert(batch: _Batch) -> None:
     belonging = ((messages, rows), (message_files, files), (message_reactions, reactions), (message_versions, versions))
     for table, values in belonging:
         if values:
-            await batch.connection.execute(table.insert(), values)
+            await batch.connection.execute(table.insert().inline(), values)
     grown = sorted({str(item.thread_id) for item in new})
     await batch.connection.execute(_COUNT, [{"thread": name, "last": batch.last[name]} for name in grown])
 

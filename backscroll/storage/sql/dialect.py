@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backscroll.storage.sql.engine import Connection
 
 
-def insert_ignoring(connection: AsyncConnection, table: Table) -> Any:
+def insert_ignoring(connection: Connection, table: Table) -> Any:
     """Make an insert that passes over rows that break a unique key; it waits for others who are inserting the same."""
     return _insert_ignoring(connection.dialect.name, table)
 

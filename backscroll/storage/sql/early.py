@@ -8,7 +8,6 @@ from collections import defaultdict
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
@@ -21,6 +20,7 @@ from backscroll.storage.provider.rows import (
     react_on_row,
 )
 from backscroll.storage.sql.dialect import insert_ignoring
+from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.rows import CHUNK_COUNT, Place, content_values, external_values
 from backscroll.storage.sql.tables import early_events, message_parts
 from backscroll.storage.sql.types import now
@@ -44,7 +44,7 @@ _IDLE = select(*PLACE).where(_IS_IDLE).with_for_update(skip_locked=True)
 _DROP_IDLE = delete(message_parts).where(_IS_IDLE, tuple_(*PLACE).in_(bindparam("places", expanding=True)))
 
 
-async def find_or_expect(connection: AsyncConnection, external: ExternalId) -> str | None:
+async def find_or_expect(connection: Connection, external: ExternalId) -> str | None:
     """Return the message that holds an external id; None when it is yet to come, and then the id is claimed for it."""
     where = external_values(external)
     claim = insert_ignoring(connection, message_parts)
@@ -55,12 +55,12 @@ async def find_or_expect(connection: AsyncConnection, external: ExternalId) -> s
             return None if holder.message_id is None else str(holder.message_id)
 
 
-async def find_holder(connection: AsyncConnection, external: ExternalId) -> str | None:
+async def find_holder(connection: Connection, external: ExternalId) -> str | None:
     """Return the message that holds an external id, or None."""
     return (await connection.execute(_HOLDER, external_values(external))).scalar_one_or_none()
 
 
-async def hold_early(connection: AsyncConnection, external: ExternalId, **change: Any) -> None:
+async def hold_early(connection: Connection, external: ExternalId, **change: Any) -> None:
     """Keep a change until its message comes; `change` are columns of `early_events`."""
     values = {"id": new_id(), **external_values(external), **change}
     await connection.execute(early_events.insert().values(created_at=now()), values)
@@ -103,7 +103,7 @@ class Settled:
         }
 
 
-async def take_early(connection: AsyncConnection, places: list[Place]) -> dict[Place, list[Any]]:
+async def take_early(connection: Connection, places: list[Place]) -> dict[Place, list[Any]]:
     """Take the changes that wait for these messages out of the table, each message's in the order of the platform."""
     if not places:
         return {}
@@ -114,7 +114,7 @@ async def take_early(connection: AsyncConnection, places: list[Place]) -> dict[P
     return held
 
 
-async def sweep(connection: AsyncConnection, before: Any) -> int:
+async def sweep(connection: Connection, before: Any) -> int:
     """Drop the changes that have waited since before an instant, and the claims that nothing waits for any more."""
     aged = select(*_EARLY_PLACE).where(early_events.c.created_at < before).distinct()
     places = (await connection.execute(aged)).all()

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Row, bindparam, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backscroll.storage.models import Content
-from backscroll.storage.sql.rows import content_of, content_values
+from backscroll.storage.models import Content, plain_text
+from backscroll.storage.sql.dropping import drop_files_of_message
+from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.rows import MESSAGE_COLUMNS, content_of, content_values, search_values
 from backscroll.storage.sql.tables import (
     message_files,
     message_parts,
@@ -29,7 +30,7 @@ _LOCK = (
     .where(threads.c.id == select(messages.c.thread_id).where(messages.c.id == _MESSAGE).scalar_subquery())
     .with_for_update(key_share=True)
 )
-_READ = select(messages).where(messages.c.id == _MESSAGE)
+_READ = select(*MESSAGE_COLUMNS).where(messages.c.id == _MESSAGE)
 _TOUCH = (
     update(threads).where(threads.c.id == bindparam("thread")).values(updated_at=later_of(threads.c.updated_at, now()))
 )
@@ -43,7 +44,7 @@ _REACTION = select(message_reactions).where(
 _LAST_REACTION = select(func.max(message_reactions.c.position)).where(message_reactions.c.message_id == _MESSAGE)
 
 
-async def edit(connection: AsyncConnection, message_id: str, content: Content, edited_at: datetime | None) -> bool:
+async def edit(connection: Connection, message_id: str, content: Content, edited_at: datetime | None) -> bool:
     """Change a content and keep the one before; False when the message is unknown, a tombstone, or edited later."""
     row = await _lock(connection, message_id)
     if row is None or row.deleted_at is not None:
@@ -62,19 +63,21 @@ async def edit(connection: AsyncConnection, message_id: str, content: Content, e
         }
         await connection.execute(message_versions.insert(), version)
     values = {"edited_at": at, "updated_at": utc_now(), **content_values(content)}
+    values |= search_values(plain_text(content), row)
     await connection.execute(_CHANGE.values(values), {"its_message": message_id})
     await connection.execute(_TOUCH, {"thread": row.thread_id})
     return True
 
 
-async def clear(connection: AsyncConnection, message_id: str, deleted_at: datetime | None) -> bool:
+async def clear(connection: Connection, message_id: str, deleted_at: datetime | None) -> bool:
     """Make a message a tombstone; False when it is unknown or one already."""
     row = await _lock(connection, message_id)
     if row is None or row.deleted_at is not None:
         return False
     values = {"deleted_at": deleted_at or utc_now(), "updated_at": utc_now(), **content_values("")}
-    values |= {"attributes": {}, "tool_calls": []}
+    values |= {"attributes": {}, "tool_calls": [], **search_values("", row, attributes={})}
     await connection.execute(_CHANGE.values(values), {"its_message": message_id})
+    await drop_files_of_message(connection, message_id)
     for table in (message_versions, message_files, message_reactions):
         await connection.execute(delete(table).where(table.c.message_id == message_id))
     posted = update(message_parts).where(message_parts.c.message_id == message_id, message_parts.c.state == "sent")
@@ -84,7 +87,7 @@ async def clear(connection: AsyncConnection, message_id: str, deleted_at: dateti
 
 
 async def react(
-    connection: AsyncConnection,
+    connection: Connection,
     message_id: str,
     emoji: str,
     user_id: str,
@@ -126,6 +129,6 @@ async def react(
     return stands != added
 
 
-async def _lock(connection: AsyncConnection, message_id: str) -> Row[Any] | None:
+async def _lock(connection: Connection, message_id: str) -> Row[Any] | None:
     await connection.execute(_LOCK, {"its_message": message_id})
     return (await connection.execute(_READ, {"its_message": message_id})).one_or_none()

@@ -50,7 +50,7 @@ _SQLITE = {
     "SQLITE_CORRUPT": ("is damaged", "Restore it from a backup.", False),
     "SQLITE_FULL": ("has no space left on its disk", "Free some space; the rest goes on by itself.", True),
     "SQLITE_IOERR": ("cannot be read or written", "Check the disk.", True),
-    "SQLITE_BUSY": ("is locked by another process", "Close what holds it, or use PostgreSQL for many writers.", True),
+    "SQLITE_BUSY": ("is locked by another writer", "Close what holds it, or use PostgreSQL for many writers.", True),
     "SQLITE_LOCKED": ("is locked", "Try again.", True),
 }
 

@@ -31,6 +31,11 @@ class Item:
     error: StorageError | None = None
 
     @property
+    def size(self) -> int:
+        """How much of a transaction it fills."""
+        return 1
+
+    @property
     def is_open(self) -> bool:
         """Whether it is still to be appended."""
         return self.thread_id is not None and self.repeat_of is None and self.error is None

@@ -9,13 +9,11 @@ import os
 import threading
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, inspect, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import inspect, text
 
 from backscroll.errors import SchemaTooNewError, StorageRefusedError
-from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.engine import Connection, Database
 from backscroll.storage.sql.tables import metadata
 from backscroll.storage.sql.url import is_memory, shown
 
@@ -34,8 +32,7 @@ async def migrate(database: Database) -> None:
     Raises: SchemaTooNewError: the database was written by a newer release. StorageRefusedError: it is another's.
     """
     _is_there(database)
-    async with database.read() as connection:
-        version = await connection.run_sync(read_version)
+    version = await database.read(_read_version)
     _must_be_known(version)
     if version != SCHEMA_VERSION:
         await database.write(_upgrade_alone)
@@ -48,11 +45,10 @@ async def check_schema(database: Database) -> None:
     """
     if not _is_there(database):
         return
-    async with database.read() as connection:
-        _must_be_known(await connection.run_sync(read_version))
+    _must_be_known(await database.read(_read_version))
 
 
-def read_version(connection: Connection) -> int:
+def read_version(connection: SyncConnection) -> int:
     """Return the schema's version, 0 for an empty database.
 
     Raises: StorageRefusedError: the database is another program's.
@@ -70,13 +66,18 @@ def read_version(connection: Connection) -> int:
     return int(versions[0])
 
 
-async def _upgrade_alone(connection: AsyncConnection) -> None:
-    if connection.dialect.name == "postgresql":  # on SQLite the transaction itself keeps other writers out
+async def _read_version(connection: Connection) -> int:
+    return await connection.run_sync(read_version)
+
+
+async def _upgrade_alone(connection: Connection) -> None:
+    in_loop = connection.dialect.name == "postgresql"
+    if in_loop:  # on SQLite the transaction itself keeps other writers out
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     version = await connection.run_sync(read_version)
     _must_be_known(version)
     if version != SCHEMA_VERSION:
-        while not _ALEMBIC.acquire(blocking=False):  # noqa: ASYNC110  # its holder may need this loop, or have another
+        while not _ALEMBIC.acquire(blocking=not in_loop):  # noqa: ASYNC110  # its holder may need this loop
             await asyncio.sleep(0.01)
         try:
             await connection.run_sync(_upgrade)
@@ -84,7 +85,10 @@ async def _upgrade_alone(connection: AsyncConnection) -> None:
             _ALEMBIC.release()
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: SyncConnection) -> None:
+    from alembic import command  # noqa: PLC0415  # a quarter of a second that only a migration needs
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", "backscroll.storage.sql:migrations")
     config.attributes["connection"] = connection

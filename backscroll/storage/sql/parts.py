@@ -6,13 +6,13 @@ Proved by `tests/contract/test_sending.py`.
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.records import Part
 from backscroll.storage.sql.early import PLACE, take_early
 from backscroll.storage.sql.editing import clear, edit, react
-from backscroll.storage.sql.rows import external_values, place_of
+from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.rows import MESSAGE_COLUMNS, external_values, place_of, search_values
 from backscroll.storage.sql.tables import message_parts, messages
 from backscroll.storage.values import utc_now
 
@@ -25,7 +25,7 @@ _PART = select(message_parts.c.state).where(
 _MARK = update(message_parts).where(
     message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("number")
 )
-_PLATFORMS = select(messages.c.platforms).where(messages.c.id == bindparam("its_message"))
+_READ = select(*MESSAGE_COLUMNS).where(messages.c.id == bindparam("its_message"))
 _NAME = update(messages).where(messages.c.id == bindparam("its_message"))
 
 
@@ -50,7 +50,7 @@ def part_values(part: Part) -> dict[str, Any]:
     }
 
 
-async def mark_part(connection: AsyncConnection, message_id: str, number: int, external: ExternalId) -> None:
+async def mark_part(connection: Connection, message_id: str, number: int, external: ExternalId) -> None:
     """Note that a part was posted, give it its external id unless another message has that, and apply what waited."""
     part = {"its_message": message_id, "number": number}
     if (await connection.execute(_PART, part)).scalar_one_or_none() != "waiting":
@@ -63,15 +63,17 @@ async def mark_part(connection: AsyncConnection, message_id: str, number: int, e
     await connection.execute(_DROP_CLAIM, place)
     await connection.execute(_MARK.values(state="sent", **external_values(external)), part)
     if number == 1:
-        platforms = (await connection.execute(_PLATFORMS, part)).scalar_one()
-        named = {"platforms": platforms | external.platforms, "updated_at": utc_now(), **external_values(external)}
+        row = (await connection.execute(_READ, part)).one()
+        platforms = row.platforms | external.platforms
+        named = {"platforms": platforms, "updated_at": utc_now(), **external_values(external)}
+        named |= search_values(row.content, row, platforms=platforms)
         await connection.execute(_NAME.values(named), {"its_message": message_id})
     for changes in (await take_early(connection, [place_of(external)])).values():
         for change in changes:
             await _apply(connection, message_id, change)
 
 
-async def _apply(connection: AsyncConnection, message_id: str, change: Row[Any]) -> None:
+async def _apply(connection: Connection, message_id: str, change: Row[Any]) -> None:
     if change.kind == "edit":
         await edit(connection, message_id, change.content, change.event_at)
     elif change.kind == "delete":

@@ -4,12 +4,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.errors import StorageError
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.sql.commit import GroupCommit
-from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.engine import Connection, Database
 from backscroll.storage.sql.migrating import check_schema, migrate
 from backscroll.storage.sql.tables import kv_store, list_store
 from backscroll.storage.values import canonical_json, check_id, clean_object, new_id
@@ -40,17 +39,19 @@ class SqlPrimitives(StorageProvider):
     supports_concurrent_writers = True
     supports_export = True
     database: Database
-    appends: GroupCommit
+    writes: GroupCommit
 
     async def get(self, namespace: str, key: str) -> dict[str, Any] | None:
-        async with self.database.read() as connection:
+        async def work(connection: Connection) -> dict[str, Any] | None:
             where = {"namespace": namespace, "key": key}
             return (await connection.execute(_VALUE, where)).scalar_one_or_none()
+
+        return await self.database.read(work)
 
     async def set(self, namespace: str, key: str, value: dict[str, Any]) -> None:
         row = {"namespace": check_id(namespace, "namespace"), "key": check_id(key, "key"), "value": clean_object(value)}
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             insert = (sqlite if self.database.is_sqlite else postgresql).insert(kv_store)
             upsert = insert.on_conflict_do_update(
                 index_elements=["namespace", "key"], set_={"value": insert.excluded.value}
@@ -60,7 +61,7 @@ class SqlPrimitives(StorageProvider):
         await self.database.write(work)
 
     async def delete(self, namespace: str, key: str) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(delete(kv_store).where(kv_store.c.namespace == namespace, kv_store.c.key == key))
 
         await self.database.write(work)
@@ -69,20 +70,21 @@ class SqlPrimitives(StorageProvider):
         where = {"namespace": check_id(namespace, "namespace"), "key": check_id(key, "key")}
         item = {"id": new_id()} | clean_object(item)
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(list_store.insert(), where | {"item": item})
 
         await self.database.write(work)
         return str(item["id"])
 
     async def get_list(self, namespace: str, key: str) -> list[dict[str, Any]]:
-        async with self.database.read() as connection:
+        async def work(connection: Connection) -> list[dict[str, Any]]:
             return list((await connection.execute(_ITEMS, {"namespace": namespace, "key": key})).scalars())
 
+        return await self.database.read(work)
+
     async def query(self, namespace: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-        async with self.database.read() as connection:
-            values = (await connection.execute(_VALUES_OF, {"namespace": namespace})).all()
-            items = (await connection.execute(_ITEMS_OF, {"namespace": namespace})).scalars().all()
+        values = await self.database.rows(_VALUES_OF, {"namespace": namespace})
+        items = [row.item for row in await self.database.rows(_ITEMS_OF, {"namespace": namespace})]
         marks = {name: canonical_json(value) for name, value in filters.items()}
 
         def equals(value: dict[str, Any]) -> bool:
@@ -98,7 +100,7 @@ class SqlPrimitives(StorageProvider):
         await check_schema(self.database)
 
     async def close(self) -> None:
-        await self.appends.close()
+        await self.writes.close()
         await self.database.close()
 
     async def health_check(self) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.sql.editing import react
+from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.messages import SqlMessages
 
 
@@ -21,7 +20,7 @@ class SqlReactions(SqlMessages):
     async def record_reaction(
         self, external: ExternalId, emoji: str, user_id: str, *, added: bool, event_at: datetime
     ) -> bool:
-        async def apply(connection: AsyncConnection, message_id: str) -> bool:
+        async def apply(connection: Connection, message_id: str) -> bool:
             return await react(connection, message_id, emoji, user_id, added, event_at)
 
         kind = "add" if added else "remove"
@@ -29,7 +28,7 @@ class SqlReactions(SqlMessages):
         return await self._change_external(external, apply, change)
 
     async def _react_in(self, thread_id: str, message_id: str, emoji: str, user_id: str, added: bool) -> bool:
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             return await react(connection, message_id, emoji, user_id, added, None, thread_id=thread_id)
 
         return await self.database.write(work)

@@ -3,10 +3,10 @@
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.storage.records import RejectedEvent
 from backscroll.storage.sql.dialect import insert_ignoring
+from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.reactions import SqlReactions
 from backscroll.storage.sql.tables import rejected_events
 from backscroll.storage.sql.types import now
@@ -26,19 +26,18 @@ class SqlRejected(SqlReactions):
             "payload": clean_object(payload, "payload"),
         }
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(insert_ignoring(connection, rejected_events).values(created_at=now()), row)
 
         await self.database.write(work)
         return str(row["id"])
 
     async def list_rejected_events(self, *, limit: int | None = 100) -> list[RejectedEvent]:
-        async with self.database.read() as connection:
-            rows = (await connection.execute(_NEWEST.limit(limit))).all()
+        rows = await self.database.rows(_NEWEST.limit(limit))
         return [RejectedEvent(row.id, row.platform, row.reason, row.payload, row.created_at) for row in rows]
 
     async def delete_rejected_event(self, event_id: str) -> bool:
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             deleted = await connection.execute(delete(rejected_events).where(rejected_events.c.id == event_id))
             return deleted.rowcount > 0
 

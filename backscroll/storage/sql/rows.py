@@ -7,16 +7,27 @@ Rows were checked before they were written, so models are built from them withou
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, Select, bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Executable, Row, bindparam, select
 
 from backscroll.storage.changes import remember
 from backscroll.storage.keys import ExternalId
-from backscroll.storage.models import Attachment, Content, Message, Thread, plain_text
+from backscroll.storage.models import (
+    Attachment,
+    Content,
+    Message,
+    Thread,
+    message_model,
+    message_tokens,
+    plain_text,
+)
 from backscroll.storage.provider.rows import standing
-from backscroll.storage.sql.tables import message_files, message_reactions, messages
+from backscroll.storage.search import fold, index_words, property_marks
+from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.tables import message_files, message_reactions, messages, threads
+from backscroll.storage.sql.types import any_of
 from backscroll.storage.values import canonical_json, utc_now
 
 _ATTACHMENTS = select(message_files).order_by(message_files.c.message_id, message_files.c.position)
@@ -25,17 +36,20 @@ _REACTIONS = (
     .where(message_reactions.c.removed_at.is_(None))
     .order_by(message_reactions.c.message_id, message_reactions.c.position)
 )
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_FILES_BY_ID = _ATTACHMENTS.where(message_files.c.message_id.in_(_IDS))
-_REACTIONS_BY_ID = _REACTIONS.where(message_reactions.c.message_id.in_(_IDS))
-_MESSAGES_BY_ID = select(messages).where(messages.c.id.in_(_IDS))
+_FILES_BY_ID = _ATTACHMENTS.where(any_of(message_files.c.message_id, "ids"))
+_REACTIONS_BY_ID = _REACTIONS.where(any_of(message_reactions.c.message_id, "ids"))
+# What a search looks up is for the database alone.
+_UNREAD = ("number", "search_text", "search_words")
+THREAD_COLUMNS = tuple(column for column in threads.c if column.name not in _UNREAD)
+MESSAGE_COLUMNS = tuple(column for column in messages.c if column.name not in (*_UNREAD, "model", "tokens"))
+_MESSAGES_BY_ID = select(*MESSAGE_COLUMNS).where(any_of(messages.c.id, "ids"))
 _OF_THREAD = select(messages.c.id).where(
     messages.c.thread_id == bindparam("thread_id"),
     messages.c.sequence >= bindparam("first"),
     messages.c.sequence < bindparam("before"),
 )
 _MESSAGES_OF_THREAD = (
-    select(messages)
+    select(*MESSAGE_COLUMNS)
     .where(
         messages.c.thread_id == bindparam("thread_id"),
         messages.c.sequence >= bindparam("first"),
@@ -45,8 +59,8 @@ _MESSAGES_OF_THREAD = (
 )
 _FILES_OF_THREAD = _ATTACHMENTS.where(message_files.c.message_id.in_(_OF_THREAD))
 _REACTIONS_OF_THREAD = _REACTIONS.where(message_reactions.c.message_id.in_(_OF_THREAD))
-_MESSAGES_OF_THREADS = select(messages).where(messages.c.thread_id.in_(_IDS)).order_by(messages.c.sequence)
-_OF_THREADS = select(messages.c.id).where(messages.c.thread_id.in_(_IDS))
+_MESSAGES_OF_THREADS = select(*MESSAGE_COLUMNS).where(any_of(messages.c.thread_id, "ids")).order_by(messages.c.sequence)
+_OF_THREADS = select(messages.c.id).where(any_of(messages.c.thread_id, "ids"))
 _FILES_OF_THREADS = _ATTACHMENTS.where(message_files.c.message_id.in_(_OF_THREADS))
 _REACTIONS_OF_THREADS = _REACTIONS.where(message_reactions.c.message_id.in_(_OF_THREADS))
 
@@ -56,6 +70,7 @@ CHUNK_COUNT = 500
 Place = tuple[str, str, str, str]
 """An external id as the database's rows have it: platform, workspace, channel, id."""
 
+_MARKED = ("attributes", "metrics", "platforms", "source")
 _OBJECTS = ("source", "platforms", "attributes", "tool_calls", "metrics")
 _PLAIN = ("id", "role", "name", "tool_call_id", "token_count", "created_at", "edited_at", "deleted_at")
 
@@ -63,7 +78,13 @@ _PLAIN = ("id", "role", "name", "tool_call_id", "token_count", "created_at", "ed
 def thread_values(thread: Thread) -> dict[str, Any]:
     """Lay a new thread out as a row."""
     names = ("id", "title", "user_id", "agent_name", "attributes", "platforms", "parent_id", "forked_at", "created_at")
-    return {name: getattr(thread, name) for name in names} | {"last_sequence": 0}
+    return {name: getattr(thread, name) for name in names} | {"last_sequence": 0} | title_values(thread.title)
+
+
+def title_values(title: str) -> dict[str, str]:
+    """Lay out what a title is searched by."""
+    folded = fold(title)
+    return {"search_text": folded, "search_words": " ".join(dict.fromkeys(index_words(folded)))}
 
 
 def message_values(thread_id: str, message: Message, external: ExternalId | None) -> dict[str, Any]:
@@ -73,14 +94,25 @@ def message_values(thread_id: str, message: Message, external: ExternalId | None
         "thread_id": thread_id,
         "sequence": message.sequence,
         "updated_at": message.updated_at or utc_now(),
+        "tokens": message_tokens(message),
+        "model": message_model(message),
         **content_values(message.content),
         **external_values(external),
+        **search_values(plain_text(message.content), message),
     }
 
 
 def content_values(content: Content) -> dict[str, Any]:
     """Lay a content out in its two columns."""
     return {"content": plain_text(content), "content_blocks": None if isinstance(content, str) else content}
+
+
+def search_values(text: str, carrier: Message | Row[Any], **changed: Any) -> dict[str, str]:
+    """Lay out what a message is found by: its text, and what the carrier's objects hold, or those that changed."""
+    folded = fold(text)
+    marks = property_marks({name: changed.get(name, getattr(carrier, name)) for name in _MARKED})
+    words = dict.fromkeys(chain(index_words(folded), marks))
+    return {"search_text": folded, "search_words": " ".join(words)}
 
 
 def content_of(row: Row[Any]) -> Content:
@@ -157,9 +189,11 @@ def value_hash(value: Any) -> bytes:
     return hashlib.sha256(canonical_json(value).encode()).digest()
 
 
-async def read_thread_rows(connection: AsyncConnection, query: Select[Any], *, with_messages: bool) -> list[Thread]:
+async def read_thread_rows(
+    connection: Connection, query: Executable, parameters: dict[str, Any] | None = None, *, with_messages: bool
+) -> list[Thread]:
     """Read threads, in the query's order, with all their messages in three queries more for each 500 threads."""
-    rows = (await connection.execute(query)).all()
+    rows = (await connection.execute(query, parameters)).all()
     by_thread: dict[str, list[Message]] = defaultdict(list)
     for start in range(0, len(rows) if with_messages else 0, CHUNK_COUNT):
         ids = {"ids": [row.id for row in rows[start : start + CHUNK_COUNT]]}
@@ -171,7 +205,7 @@ async def read_thread_rows(connection: AsyncConnection, query: Select[Any], *, w
     return [build_thread(row, by_thread[row.id]) for row in rows]
 
 
-async def read_range(connection: AsyncConnection, thread_id: str, first: int, before: int) -> list[Message]:
+async def read_range(connection: Connection, thread_id: str, first: int, before: int) -> list[Message]:
     """Read a thread's messages with sequences from `first` up to, not including, `before`."""
     where = {"thread_id": thread_id, "first": first, "before": before}
     rows = (await connection.execute(_MESSAGES_OF_THREAD, where)).all()
@@ -182,7 +216,7 @@ async def read_range(connection: AsyncConnection, thread_id: str, first: int, be
     return _combine(rows, files, reactions)
 
 
-async def read_by_ids(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, tuple[str, Message]]:
+async def read_by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[str, Message]]:
     """Read messages by id: `{id: (thread_id, message)}`; unknown ids are left out."""
     wanted = {"ids": list(ids)}
     rows = (await connection.execute(_MESSAGES_BY_ID, wanted)).all()

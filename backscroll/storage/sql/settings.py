@@ -15,7 +15,7 @@ PREFIX = "BACKSCROLL_DB_"
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """How many connections are kept, and for how long. On SQLite only `pool_timeout` and `echo` matter."""
+    """How many connections are kept, and for how long. On SQLite only `echo` matters."""
 
     pool_size: int = 5
     max_overflow: int = 10

@@ -1,5 +1,7 @@
 """The tables, as this release uses them. `migrations/` makes them; a test holds both to the same schema.
 
+The indexes over `search_text` and `search_words` stand in the migrations alone: `search.py` says how they are asked.
+
 People query `threads`, `messages` and `message_reactions` by hand, so their columns keep their names.
 """
 
@@ -40,10 +42,16 @@ def _external(*, nullable: bool) -> list[Column[str]]:
     return [Column(name, Text, nullable=nullable) for name in names]
 
 
+def _number() -> Column[int]:
+    """Make the row's number, which SQLite's search tables name it by: its own rowids change when it vacuums."""
+    return Column("number", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True)
+
+
 threads = Table(
     "threads",
     metadata,
-    Column("id", Key, primary_key=True),
+    _number(),
+    Column("id", Key, nullable=False),
     Column("title", Text, nullable=False),
     Column("user_id", Text),
     Column("agent_name", Text),
@@ -54,6 +62,10 @@ threads = Table(
     Column("forked_at", BigInteger),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    # The title, as search.py folds it and cuts it into words; messages have the same of their contents.
+    Column("search_text", Text, nullable=False),
+    Column("search_words", Text, nullable=False),
+    UniqueConstraint("id", name="threads_id"),
     Index("threads_newest", "updated_at", "id"),
     Index("threads_newest_by_agent", "agent_name", "updated_at", "id"),
     Index("threads_newest_by_user", "user_id", "updated_at", "id"),
@@ -62,7 +74,8 @@ threads = Table(
 messages = Table(
     "messages",
     metadata,
-    Column("id", Key, primary_key=True),
+    _number(),
+    Column("id", Key, nullable=False),
     _thread_id(),
     Column("sequence", BigInteger, nullable=False),
     Column("role", Text, nullable=False),
@@ -78,11 +91,24 @@ messages = Table(
     Column("tool_call_id", Text),
     Column("metrics", Json, nullable=False),
     Column("token_count", BigInteger),
+    # What it cost, and of which model, as the figures count it.
+    Column("tokens", BigInteger),
+    Column("model", Text),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("edited_at", Instant),
     Column("deleted_at", Instant),
+    Column("search_text", Text, nullable=False),
+    Column("search_words", Text, nullable=False),
+    UniqueConstraint("id", name="messages_id"),
     UniqueConstraint("thread_id", "sequence", name="messages_sequence"),
+    Index(
+        "messages_tokens",
+        "model",
+        "tokens",
+        sqlite_where=text("tokens IS NOT NULL"),
+        postgresql_where=text("tokens IS NOT NULL"),
+    ),
 )
 
 message_parts = Table(
@@ -97,7 +123,8 @@ message_parts = Table(
     Column("state", Text, nullable=False),
     UniqueConstraint("message_id", "part", name="message_parts_part"),
     UniqueConstraint("token", name="message_parts_token"),
-    UniqueConstraint("platform", "workspace", "channel", "external_id", name="message_parts_external"),
+    # The id first: links name it without the workspace.
+    UniqueConstraint("external_id", "channel", "workspace", "platform", name="message_parts_external"),
 )
 _EXPECTED = "state = 'expected'"
 Index(
@@ -117,6 +144,20 @@ message_files = Table(
     Column("size_bytes", BigInteger),
     Column("sha256", Text),
     Column("location", Text),
+    Index(
+        "message_files_content",
+        "sha256",
+        sqlite_where=text("sha256 IS NOT NULL"),
+        postgresql_where=text("sha256 IS NOT NULL"),
+    ),
+)
+
+dropped_files = Table(
+    "dropped_files",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
 )
 
 message_reactions = Table(

@@ -3,16 +3,17 @@
 Proved by `tests/unit/storage/sql/test_types.py`.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Dialect, Text, TypeDecorator, bindparam
+from sqlalchemy import ARRAY, JSON, ColumnElement, Dialect, Text, TypeDecorator, bindparam
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
-from backscroll.storage.values import as_utc, utc_now
+from backscroll.storage.values import as_utc, to_json, utc_now
 
 # `json`, not `jsonb`: it keeps the text, so that 1e23 and the order of keys come back as they were. For objects, lists
 # and texts: SQLite would take a bare number for its own.
@@ -46,6 +47,45 @@ class Instant(TypeDecorator[datetime]):
         instant: datetime = value if dialect.name == "postgresql" else datetime.fromisoformat(value)
         # asyncpg gives the first and the last instant of all without a zone: to PostgreSQL they are infinite.
         return instant if instant.tzinfo is UTC else instant.replace(tzinfo=UTC)
+
+
+class Texts(TypeDecorator[list[str]]):
+    """Texts in one parameter: an array on PostgreSQL, JSON on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> Any:
+        texts = list(value or ())
+        return texts if dialect.name == "postgresql" else to_json(texts)
+
+
+class any_of(FunctionElement[bool]):  # noqa: N801  # stands in a query as the function that it is
+    """Whether a column is one of the texts of a parameter: `any_of(threads.c.id, "ids")`.
+
+    One statement for any number of texts, which `IN` would write anew for each.
+    """
+
+    type = NullType()  # a Boolean's would be asked `= 1` on SQLite, and no index used
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[str], name: str) -> None:
+        super().__init__(column, bindparam(name, type_=Texts()))
+
+
+@compiles(any_of, "postgresql")
+def _any_of_postgresql(element: any_of, compiler: Any, **kw: Any) -> str:
+    column, texts = (compiler.process(each, **kw) for each in element.clauses)
+    return f"{column} = ANY ({texts})"
+
+
+@compiles(any_of, "sqlite")
+def _any_of_sqlite(element: any_of, compiler: Any, **kw: Any) -> str:
+    column, texts = (compiler.process(each, **kw) for each in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({texts}))"  # noqa: S608  # compiled parts
 
 
 class now(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is

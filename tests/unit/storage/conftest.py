@@ -1,7 +1,9 @@
 """Databases for the storage's tests, and the look whether a test left a connection open."""
 
 import asyncio
+import contextlib
 import gc
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +13,20 @@ import pytest
 
 
 def drivers_threads() -> list[threading.Thread]:
-    """Name the threads in which SQLite connections live; each is open until its thread has ended."""
-    return [thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name]
+    """Name the threads in which SQLite connections work: ours, and aiosqlite's."""
+    names = ("backscroll-sqlite", "_connection_worker_thread")
+    return [thread for thread in threading.enumerate() if any(name in thread.name for name in names)]
+
+
+def open_connections() -> list[sqlite3.Connection]:
+    """Find the SQLite connections of this process that nobody has closed."""
+    found = []
+    for connection in gc.get_objects():
+        if type(connection) is sqlite3.Connection:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed
+                assert connection.total_changes >= 0
+                found.append(connection)
+    return found
 
 
 def assert_nothing_is_open() -> None:
@@ -21,6 +35,7 @@ def assert_nothing_is_open() -> None:
     for thread in drivers_threads():
         thread.join(5)
     assert drivers_threads() == []
+    assert open_connections() == []
 
 
 async def clients_of(url: str) -> int:

@@ -1,5 +1,6 @@
 """Threads and messages as objects."""
 
+import hashlib
 import math
 import traceback
 from collections.abc import Callable
@@ -11,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from backscroll.storage.models import Attachment, Message, Remembered, Thread, plain_text, short_title
+from backscroll.storage.models import (
+    Attachment,
+    Message,
+    Remembered,
+    Thread,
+    message_tokens,
+    plain_text,
+    short_title,
+)
 from backscroll.storage.values import clean_text
 from tests.unit.storage.test_values import ANY_TEXT, JSON, nested
 
@@ -29,7 +38,7 @@ ATTACHMENTS = st.builds(
     name=ANY_TEXT,
     type=ANY_TEXT,
     size_bytes=st.none() | st.integers(0, INT64),
-    sha256=st.none() | ANY_TEXT,
+    sha256=st.none() | st.binary(max_size=50).map(lambda content: hashlib.sha256(content).hexdigest()),
     location=st.none() | ANY_TEXT,
 )
 MESSAGES = st.builds(
@@ -146,7 +155,7 @@ class TestTexts:
             tool_calls=[{text: text}],
             tool_call_id=text,
             metrics={text: text},
-            attachments=[Attachment(name=text, type=text, sha256=text, location=text)],
+            attachments=[Attachment(name=text, type=text, location=text)],
         )
         texts = str(message.model_dump())
         assert "\0" not in texts
@@ -308,7 +317,7 @@ class TestRepr:
     """A repr, a str and an error hold no text of a person."""
 
     MODELS = (
-        Attachment(name=SECRET, location=SECRET, sha256=SECRET),
+        Attachment(name=SECRET, location=SECRET, content=SECRET.encode()),
         said(SECRET, name=SECRET, attributes={SECRET: SECRET}, reactions={"+1": ["U1"]}),
         Thread(title=SECRET, attributes={SECRET: SECRET}, messages=[said(SECRET)]),
         Remembered({("title", ""): SECRET}, {"m": (SECRET, frozenset())}),
@@ -442,3 +451,40 @@ def test_threads_that_differ_in_a_message_are_not_equal() -> None:
 @given(ANY_TEXT)
 def test_content_is_what_clean_text_makes_of_it(text: str) -> None:
     assert said(text).text == clean_text(text)
+
+
+@pytest.mark.parametrize("sha256", ["", "../etc/passwd", "A" * 64, "0" * 63, "0" * 65, "0" * 64 + "\n"])
+def test_attachment_refuses_what_is_no_hash(sha256: str) -> None:
+    with pytest.raises(ValueError, match="sha256"):
+        Attachment(name="a", sha256=sha256)
+
+
+def test_attachment_dumps_no_content() -> None:
+    attachment = Attachment(name="a", content=SECRET.encode())
+    assert SECRET not in attachment.model_dump_json()
+    assert "content" not in attachment.model_dump()
+
+
+@pytest.mark.parametrize("content", ["text", 5, [1]])
+def test_attachment_refuses_a_content_that_is_not_bytes(content: object) -> None:
+    with pytest.raises(ValueError, match="content"):
+        Attachment.model_validate({"name": "a", "content": content})
+
+
+@pytest.mark.parametrize(
+    ("metrics", "token_count", "tokens"),
+    [
+        ({}, None, None),
+        ({}, 7, 7),
+        ({"usage": {"total_tokens": 5}}, 7, 5),
+        ({"usage": {"total_tokens": 0}}, 7, 0),
+        ({"usage": {"total_tokens": True}}, 7, 7),
+        ({"usage": {"total_tokens": "5"}}, 7, 7),
+        ({"usage": {"total_tokens": 2**70}}, 7, 7),
+        ({"usage": [5]}, None, None),
+    ],
+)
+def test_tokens_of_a_message_are_its_usage_else_its_count(
+    metrics: dict[str, Any], token_count: int | None, tokens: int | None
+) -> None:
+    assert message_tokens(Message(role="assistant", metrics=metrics, token_count=token_count)) == tokens

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -9,13 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from backscroll.errors import StorageError, StorageRefusedError, StorageUnavailableError, StoreClosedError
 from backscroll.storage import memory
 from backscroll.storage.models import Message, Thread
+from backscroll.storage.sql import Provider
 from backscroll.storage.store import ThreadStore
 
 PASSWORD = "hunter2-canary"  # looked for in everything that is shown
+NEVER_CLOSED = """
+import asyncio, sys
+from sqlalchemy import text
+from backscroll.storage.models import Thread
+from backscroll.storage.store import ThreadStore
+
+async def main():
+    global store  # kept to the end of the process
+    store = ThreadStore(sys.argv[1])
+    await store.save(Thread(id="t"))
+    assert await store.get("t") is not None
+    if sys.argv[2] == "engine":
+        async with store.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    print("used", flush=True)
+
+asyncio.run(main())
+"""
 
 
 @pytest.fixture
@@ -23,6 +44,19 @@ def silent_server() -> Iterator[str]:
     """Give the URL of a server that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"postgresql://bot:{PASSWORD}@127.0.0.1:{server.getsockname()[1]}/bot"
+
+
+def pooled(store: ThreadStore, count: str) -> int:
+    """Add up what the pools of all the store's engines count."""
+    assert isinstance(store.provider, Provider)
+    return sum(getattr(engine.pool, count)() for engine in store.provider.database.engines)
+
+
+async def ids_in(store: ThreadStore) -> list[str]:
+    """Ask the store's engine for the threads."""
+    assert store.engine is not None
+    async with store.engine.connect() as connection:
+        return list((await connection.execute(text("SELECT id FROM threads"))).scalars())
 
 
 class CountingProvider(memory.Provider):
@@ -42,8 +76,7 @@ class CountingProvider(memory.Provider):
 
 async def test_create_connects_now(url: str) -> None:
     store = await ThreadStore.create(url)
-    assert store.engine is not None
-    assert store.engine.pool.checkedin() == 1  # type: ignore[attr-defined]  # every pool of ours counts
+    assert pooled(store, "checkedin") > 0
     await store.close()
 
 
@@ -129,7 +162,7 @@ async def test_shown_url_hides_the_password() -> None:
 async def test_engine_is_there_before_the_first_connection(url: str) -> None:
     store = ThreadStore(url)
     assert store.engine is not None
-    assert store.engine.pool.checkedin() == 0  # type: ignore[attr-defined]  # every pool of ours counts
+    assert pooled(store, "checkedin") == 0
     await store.close()
 
 
@@ -143,6 +176,25 @@ async def test_memory_stores_are_separate() -> None:
         await one.save(Thread(id="t"))
         assert await other.get("t") is None
         assert await third.get("t") is None
+
+
+async def test_engine_sees_what_its_store_wrote_and_no_other(url: str) -> None:
+    async with ThreadStore(url) as store, ThreadStore(":memory:") as other:
+        await store.save(Thread(id="t"))
+        await other.save(Thread(id="other's"))
+        assert await ids_in(store) == ["t"]
+        assert await ids_in(other) == ["other's"]
+
+
+async def test_store_sees_what_its_engine_wrote(url: str) -> None:
+    async with ThreadStore(url) as store:
+        await store.save(Thread(id="t", title="before"))
+        assert store.engine is not None
+        async with store.engine.begin() as connection:
+            await connection.execute(text("UPDATE threads SET title = 'after'"))
+        thread = await store.get("t")
+    assert thread is not None
+    assert thread.title == "after"
 
 
 async def test_file_outlives_its_store(tmp_path: Path) -> None:
@@ -205,6 +257,19 @@ async def test_close_waits_for_what_is_under_way(url: str) -> None:
     assert all(isinstance(outcome, Message | Thread | StoreClosedError) for outcome in outcomes), outcomes
 
 
+@pytest.mark.parametrize("uses", ["get", "engine"])
+async def test_process_that_never_closes_its_store_ends(url: str, uses: str) -> None:
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-c", NEVER_CLOSED, url, uses)
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert (process.returncode, output) == (0, b"used\n"), errors
+
+
 async def test_cancelled_start_leaves_nothing_behind(url: str) -> None:
     # asyncpg itself leaves an exception unread when it is cancelled in its first few steps.
     for steps in range(10, 200, 5):
@@ -227,7 +292,7 @@ async def test_start_can_be_cancelled_while_the_server_is_silent(silent_server: 
 
 
 async def test_silent_server_is_given_up(silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backscroll.storage.sql.engine.CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("backscroll.storage.sql.postgresql.CONNECT_TIMEOUT_S", 0.2)
     with pytest.raises(StorageUnavailableError, match=r"^postgresql\+asyncpg://bot:\*\*\*@.* did not answer in time"):
         await ThreadStore.create(silent_server)
 
@@ -256,5 +321,4 @@ async def test_cancelled_calls_give_their_connections_back(url: str) -> None:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
         assert await store.get("t") is not None
-    for engine in {store.provider.database.engine, store.provider.database.reader}:  # type: ignore[attr-defined]  # SQL's
-        assert engine.pool.checkedout() == 0
+    assert pooled(store, "checkedout") == 0

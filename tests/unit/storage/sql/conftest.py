@@ -15,8 +15,8 @@ async def provider(database_url: str) -> AsyncIterator[Provider]:
     await made.initialize()
     yield made
     await made.close()
-    assert made.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # every pool of ours counts
-    assert made.database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]  # every pool of ours counts
+    for engine in made.database.engines:
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # every pool of ours counts
 
 
 @pytest.fixture

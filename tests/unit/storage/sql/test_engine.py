@@ -1,14 +1,16 @@
 """Reads and writes: a caller that goes away, a connection that is lost, two that stand in each other's way."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backscroll.errors import (
     StorageError,
@@ -19,26 +21,33 @@ from backscroll.errors import (
 )
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.sql import Provider
-from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.engine import Connection, Database
+from backscroll.storage.sql.sqlite import READER_COUNT
 from backscroll.storage.sql.tables import kv_store
 from backscroll.storage.store import ThreadStore
+from tests.unit.storage.sql.gate import Gate
 
 SECRET = "the-secret-words"
 
 
 async def count_values(database: Database) -> int:
     """Count the keyed values."""
-    async with database.read() as connection:
-        return int((await connection.execute(text("SELECT count(*) FROM kv_store"))).scalar_one())
+    return int((await database.rows(text("SELECT count(*) FROM kv_store")))[0][0])
 
 
-def insert(key: str) -> Callable[[AsyncConnection], Any]:
+def insert(key: str) -> Callable[[Connection], Any]:
     """Make a write that adds one keyed value."""
 
-    async def work(connection: AsyncConnection) -> None:
+    async def work(connection: Connection) -> None:
         await connection.execute(kv_store.insert(), {"namespace": "ns", "key": key, "value": {"text": SECRET}})
 
     return work
+
+
+def checked_out(database: Database) -> int:
+    """Count the connections that are in use."""
+    pools: list[Any] = [engine.pool for engine in database.engines]
+    return sum(pool.checkedout() for pool in pools)
 
 
 def collect_loop_errors() -> list[dict[str, Any]]:
@@ -49,26 +58,25 @@ def collect_loop_errors() -> list[dict[str, Any]]:
 
 
 async def test_write_returns_what_its_work_returns(provider: Provider) -> None:
-    async def work(connection: AsyncConnection) -> str:
+    async def work(connection: Connection) -> str:
         return str((await connection.execute(text("SELECT 'yes'"))).scalar_one())
 
     assert await provider.database.write(work) == "yes"
 
 
 async def test_cancelled_caller_does_not_cancel_its_write(provider: Provider) -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    gate = Gate()
 
-    async def work(connection: AsyncConnection) -> None:
+    async def work(connection: Connection) -> None:
         await insert("a")(connection)
-        begun.set()
-        await go_on.wait()
+        await gate.pass_through(connection)
 
     writing = asyncio.create_task(provider.database.write(work))
-    await begun.wait()
+    await gate.reached()
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    go_on.set()
+    gate.open()
     await provider.database.close()
     again = Provider(provider.database.url.render_as_string(hide_password=False))
     assert await again.get("ns", "a") == {"text": SECRET}
@@ -77,18 +85,17 @@ async def test_cancelled_caller_does_not_cancel_its_write(provider: Provider) ->
 
 async def test_failure_of_a_write_without_a_caller_is_not_reported_as_unread(provider: Provider) -> None:
     errors = collect_loop_errors()
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    gate = Gate()
 
-    async def work(connection: AsyncConnection) -> None:
-        begun.set()
-        await go_on.wait()
+    async def work(connection: Connection) -> None:
+        await gate.pass_through(connection)
         await connection.execute(text("SELECT no_such_thing"))
 
     writing = asyncio.create_task(provider.database.write(work))
-    await begun.wait()
+    await gate.reached()
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
-    go_on.set()
+    gate.open()
     await provider.database.close()
     assert errors == []
 
@@ -96,7 +103,7 @@ async def test_failure_of_a_write_without_a_caller_is_not_reported_as_unread(pro
 async def test_error_of_ours_rolls_a_write_back_and_comes_through(provider: Provider) -> None:
     failure = ThreadNotFoundError("no such thread")
 
-    async def work(connection: AsyncConnection) -> None:
+    async def work(connection: Connection) -> None:
         await insert("a")(connection)
         raise failure
 
@@ -107,24 +114,24 @@ async def test_error_of_ours_rolls_a_write_back_and_comes_through(provider: Prov
 
 
 async def test_close_waits_for_reads_and_writes(provider: Provider) -> None:
-    go_on, begun = asyncio.Event(), asyncio.Event()
+    writes, reads = Gate(), Gate()
 
-    async def work(connection: AsyncConnection) -> str:
+    async def write(connection: Connection) -> str:
         await insert("a")(connection)
-        await go_on.wait()
+        await writes.pass_through(connection)
         return "written"
 
-    async def read() -> str:
-        async with provider.database.read() as connection:
-            begun.set()
-            await go_on.wait()
-            return str((await connection.execute(text("SELECT 'read'"))).scalar_one())
+    async def read(connection: Connection) -> str:
+        await reads.pass_through(connection)
+        return str((await connection.execute(text("SELECT 'read'"))).scalar_one())
 
-    tasks = [asyncio.create_task(provider.database.write(work)), asyncio.create_task(read())]
-    await begun.wait()
+    tasks = [asyncio.create_task(provider.database.write(write)), asyncio.create_task(provider.database.read(read))]
+    await writes.reached()
+    await reads.reached()
     closing = asyncio.create_task(provider.database.close())
-    assert not (await asyncio.wait([closing], timeout=0.05))[0]
-    go_on.set()
+    for gate in (writes, reads):
+        assert not (await asyncio.wait([closing], timeout=0.05))[0]
+        gate.open()
     assert await asyncio.gather(*tasks) == ["written", "read"]
     await closing
 
@@ -134,8 +141,9 @@ async def test_read_and_write_after_close_are_refused(provider: Provider) -> Non
     with pytest.raises(StoreClosedError):
         await provider.database.write(insert("a"))
     with pytest.raises(StoreClosedError):
-        async with provider.database.read():
-            pass
+        await provider.database.read(insert("a"))
+    with pytest.raises(StoreClosedError):
+        await count_values(provider.database)
 
 
 async def test_echo_prints_statements_without_their_values(
@@ -167,7 +175,7 @@ class TestLostConnections:
     ) -> None:
         attempts = 0
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             nonlocal attempts
             attempts += 1
             await insert("a")(connection)
@@ -199,7 +207,7 @@ class TestLostConnections:
     async def test_write_that_loses_every_connection_gives_up(self, postgres: Provider, operator: Any) -> None:
         attempts = 0
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             nonlocal attempts
             attempts += 1
             await connection.execute(text("SELECT 1"))
@@ -210,13 +218,41 @@ class TestLostConnections:
             await postgres.database.write(work)
         assert attempts == 4
 
-    async def test_read_fails_once_at_most_and_then_goes_on(self, postgres: Provider, operator: Any) -> None:
+    async def test_reads_over_lost_connections_are_repeated(self, postgres: Provider, operator: Any) -> None:
         await asyncio.gather(*(postgres.get("ns", "a") for _ in range(5)))  # several connections in the pool
         await operator.execute(self.END)
+        assert await postgres.get("ns", "a") is None
+        await operator.execute(self.END)
+        assert await asyncio.gather(*(postgres.get("ns", "a") for _ in range(5))) == [None] * 5
+
+    async def test_read_whose_connection_is_lost_under_way_is_repeated(self, postgres: Provider, operator: Any) -> None:
+        await postgres.set("ns", "a", {})
+        attempts = 0
+
+        async def work(connection: Connection) -> list[int]:
+            nonlocal attempts
+            attempts += 1
+            count = text("SELECT count(*) FROM kv_store")
+            before = (await connection.execute(count)).scalar_one()
+            if attempts == 1:
+                await operator.execute(self.END)
+            return [before, (await connection.execute(count)).scalar_one()]
+
+        assert await postgres.database.read(work) == [1, 1]
+        assert attempts == 2
+
+    async def test_read_that_loses_every_connection_gives_up(self, postgres: Provider, operator: Any) -> None:
+        attempts = 0
+
+        async def work(connection: Connection) -> None:
+            nonlocal attempts
+            attempts += 1
+            await operator.execute(self.END)
+            await connection.execute(text("SELECT 1"))
+
         with pytest.raises(StorageUnavailableError):
-            await postgres.get("ns", "a")
-        for _ in range(5):
-            assert await postgres.get("ns", "a") is None
+            await postgres.database.read(work)
+        assert attempts == 4
 
     async def test_appends_over_lost_connections_are_kept_once(self, postgres: Provider, operator: Any) -> None:
         store = ThreadStore(provider=postgres)
@@ -239,8 +275,8 @@ async def test_writes_that_deadlock_are_repeated(postgres: Provider) -> None:
     survivor_committed = asyncio.Event()
     attempts: list[str] = []
 
-    def lock(first: str, second: str) -> Callable[[AsyncConnection], Any]:
-        async def work(connection: AsyncConnection) -> None:
+    def lock(first: str, second: str) -> Callable[[Connection], Any]:
+        async def work(connection: Connection) -> None:
             attempts.append(first)
             if len(attempts) > 2:
                 await survivor_committed.wait()  # or it might take its row again before the survivor wakes
@@ -271,11 +307,9 @@ class TestPgBouncer:
         await store.get("t")
         await store.find_by_attributes({"a": 1})
         await store.add_message("t", Message(role="user"))
-        async with provider.database.read() as connection:
-            rows = await connection.exec_driver_sql("SELECT name FROM pg_prepared_statements WHERE name <> ''")
-            found = list(rows.scalars())
+        rows = await provider.database.rows(text("SELECT name FROM pg_prepared_statements WHERE name <> ''"))
         await store.close()
-        return found
+        return [row.name for row in rows]
 
     async def test_pgbouncer_leaves_no_named_statement(self, postgres_url: str) -> None:
         assert await self.names(postgres_url, pgbouncer=True) == []
@@ -283,18 +317,31 @@ class TestPgBouncer:
     async def test_without_it_statements_are_kept_by_name(self, postgres_url: str) -> None:
         assert len(await self.names(postgres_url, pgbouncer=False)) > 3
 
+    @pytest.mark.parametrize(("pgbouncer", "transactions"), [(True, 1), (False, 2)])
+    async def test_selects_of_a_read_share_a_transaction_behind_it_alone(
+        self, postgres_url: str, pgbouncer: bool, transactions: int
+    ) -> None:
+        provider = Provider(postgres_url, pgbouncer=pgbouncer)
+
+        async def work(connection: Connection) -> set[Any]:
+            began = text("SELECT transaction_timestamp()")
+            return {(await connection.execute(began)).scalar_one() for _ in range(2)}
+
+        assert len(await provider.database.read(work)) == transactions
+        await provider.close()
+
 
 class TestSqlite:
     """What differs on SQLite."""
 
-    async def pragma(self, connection: AsyncConnection, name: str) -> Any:
-        return (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+    async def pragma(self, connection: Connection, name: str) -> Any:
+        return (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
 
     @pytest.mark.parametrize(("synchronous", "expected"), [("full", 2), ("normal", 1)])
     async def test_writer_keeps_what_it_commits(self, sqlite_url: str, synchronous: Any, expected: int) -> None:
         provider = Provider(sqlite_url, synchronous=synchronous)
 
-        async def work(connection: AsyncConnection) -> list[Any]:
+        async def work(connection: Connection) -> list[Any]:
             return [await self.pragma(connection, name) for name in ("journal_mode", "foreign_keys", "synchronous")]
 
         assert await provider.database.write(work) == ["wal", 1, expected]
@@ -302,23 +349,60 @@ class TestSqlite:
 
     async def test_reader_refuses_to_write(self, sqlite: Provider) -> None:
         with pytest.raises(StorageRefusedError, match="is read-only"):
-            async with sqlite.database.read() as connection:
-                await insert("a")(connection)
+            await sqlite.database.read(insert("a"))
 
     async def test_read_sees_one_state(self, sqlite: Provider) -> None:
-        async with sqlite.database.read() as connection:
+        gate = Gate()
+
+        async def work(connection: Connection) -> list[int]:
             count = text("SELECT count(*) FROM kv_store")
-            assert (await connection.execute(count)).scalar_one() == 0
-            await sqlite.set("ns", "a", {})
-            assert (await connection.execute(count)).scalar_one() == 0
+            before = (await connection.execute(count)).scalar_one()
+            await gate.pass_through(connection)
+            return [before, (await connection.execute(count)).scalar_one()]
+
+        reading = asyncio.create_task(sqlite.database.read(work))
+        await gate.reached()
+        await sqlite.set("ns", "a", {})
+        gate.open()
+        assert await reading == [0, 0]
         assert await count_values(sqlite.database) == 1
 
     async def test_readers_do_not_wait_for_the_writer(self, sqlite: Provider) -> None:
-        async def work(connection: AsyncConnection) -> int:
-            await insert("a")(connection)
-            return await count_values(sqlite.database)
+        gate = Gate()
 
-        assert await sqlite.database.write(work) == 0
+        async def work(connection: Connection) -> None:
+            await insert("a")(connection)
+            await gate.pass_through(connection)
+
+        writing = asyncio.create_task(sqlite.database.write(work))
+        await gate.reached()
+        assert await count_values(sqlite.database) == 0
+        gate.open()
+        await writing
+
+    async def test_transaction_that_awaits_something_else_is_refused_and_rolled_back(self, sqlite: Provider) -> None:
+        async def work(connection: Connection) -> None:
+            await insert("a")(connection)
+            await asyncio.sleep(0)
+
+        with pytest.raises(RuntimeError, match="awaited something else than its connection"):
+            await sqlite.database.write(work)
+        assert await count_values(sqlite.database) == 0
+        await sqlite.set("ns", "b", {})
+
+    async def test_loop_goes_on_while_a_write_waits_for_another_process(
+        self, sqlite: Provider, sqlite_url: str
+    ) -> None:
+        with contextlib.closing(sqlite3.connect(sqlite_url, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writing = asyncio.create_task(sqlite.set("ns", "a", {}))
+            # A loop that waited for the lock would wait until the write gives up: the lock is given back after this.
+            for _ in range(20):
+                assert await sqlite.get("ns", "a") is None
+            assert not writing.done()
+            other.execute("ROLLBACK")
+        await writing
+        assert await sqlite.get("ns", "a") == {}
 
     async def test_writes_of_two_providers_wait_for_each_other(self, sqlite: Provider, sqlite_url: str) -> None:
         other = Provider(sqlite_url)
@@ -339,22 +423,49 @@ class TestSqlite:
         await sqlite.close()
         assert os.listdir(os.path.dirname(sqlite_url)) == ["threads.db"]  # noqa: PTH120, PTH208  # of a text
 
+    async def test_cancelled_read_does_not_disturb_the_next(self, sqlite: Provider) -> None:
+        gate = Gate()
+        await sqlite.set("ns", "a", {"n": 1})
+
+        async def work(connection: Connection) -> None:
+            await gate.pass_through(connection)
+            await connection.execute(text("SELECT no_such_thing"))
+
+        reading = asyncio.create_task(sqlite.database.read(work))
+        await gate.reached()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert checked_out(sqlite.database) == 1  # its thread still uses the connection
+        values = [asyncio.create_task(sqlite.get("ns", "a")) for _ in range(20)]
+        gate.open()
+        assert await asyncio.gather(*values) == [{"n": 1}] * 20
+
     async def test_cancelled_read_keeps_its_connection(self, sqlite: Provider) -> None:
-        await sqlite.get("ns", "a")
+        await self.read_with_all_connections(sqlite)
         opened = 0
 
-        @event.listens_for(sqlite.database.reader.sync_engine, "connect")
         def count(*_: Any) -> None:
             nonlocal opened
             opened += 1
 
+        for engine in sqlite.database.engines:
+            event.listen(engine, "connect", count)
         for steps in range(30):
             reading = asyncio.create_task(sqlite.get("ns", "a"))
             for _ in range(steps):
                 await asyncio.sleep(0)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-            pool: Any = sqlite.database.reader.pool
-            while pool.checkedout():  # noqa: ASYNC110  # the pool tells nobody
+            while checked_out(sqlite.database):  # noqa: ASYNC110  # the pools tell nobody
                 await asyncio.sleep(0)
         assert opened == 0
+
+    async def read_with_all_connections(self, provider: Provider) -> None:
+        all_read = threading.Barrier(READER_COUNT)
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(text("SELECT 1"))
+            all_read.wait(10)
+
+        await asyncio.gather(*(provider.database.read(work) for _ in range(READER_COUNT)))

@@ -1,5 +1,6 @@
 """What a database complains of, in our words and without its text."""
 
+import asyncio
 import sqlite3
 import ssl
 import traceback
@@ -16,6 +17,7 @@ from backscroll.storage.sql import Provider
 from backscroll.storage.sql.failures import translate
 from backscroll.storage.sql.tables import threads
 from backscroll.storage.sql.url import parse_url
+from tests.unit.storage.sql.gate import Gate
 
 SECRET = "the-secret-words"
 POSTGRESQL = parse_url("postgresql://bot:hunter2@db/bot")
@@ -87,7 +89,15 @@ async def test_only_what_may_succeed_at_once_is_repeated(
 
 
 async def test_broken_constraint_is_told_without_the_row(provider: Provider) -> None:
-    row = {"id": SECRET, "title": SECRET, "attributes": {}, "platforms": {}, "last_sequence": 0}
+    row = {
+        "id": SECRET,
+        "title": SECRET,
+        "attributes": {},
+        "platforms": {},
+        "last_sequence": 0,
+        "search_text": SECRET,
+        "search_words": SECRET,
+    }
     row |= {"created_at": Thread().created_at, "updated_at": Thread().created_at}
     with pytest.raises(StorageError, match=r"reported (UniqueViolation|Integrity)Error") as caught:
         await provider.database.write(lambda connection: connection.execute(threads.insert(), [row, row]))
@@ -103,10 +113,14 @@ async def test_value_that_the_driver_refuses_is_told_without_it(postgres: Provid
 
 async def test_full_pool_is_told_with_the_setting_to_raise(postgres_url: str) -> None:
     provider = Provider(postgres_url, pool_size=1, max_overflow=0, pool_timeout=0.05)
-    async with provider.database.read():
-        with pytest.raises(StorageUnavailableError, match="has no free connection") as caught:
-            await provider.get("ns", "key")
+    gate = Gate()
+    holding = asyncio.create_task(provider.database.read(gate.pass_through))
+    await gate.reached()
+    with pytest.raises(StorageUnavailableError, match="has no free connection") as caught:
+        await provider.get("ns", "key")
     assert "pool_size" in caught.value.hint
+    gate.open()
+    await holding
     await provider.close()
 
 
@@ -120,7 +134,7 @@ async def test_full_pool_is_told_with_the_setting_to_raise(postgres_url: str) ->
         ("SQLITE_CORRUPT_INDEX", StorageRefusedError, "is damaged"),
         ("SQLITE_FULL", StorageUnavailableError, "has no space left on its disk"),
         ("SQLITE_IOERR_FSYNC", StorageUnavailableError, "cannot be read or written"),
-        ("SQLITE_BUSY_SNAPSHOT", StorageUnavailableError, "is locked by another process"),
+        ("SQLITE_BUSY_SNAPSHOT", StorageUnavailableError, "is locked by another writer"),
         ("SQLITE_LOCKED", StorageUnavailableError, "is locked"),
         ("SQLITE_MISUSE", StorageError, "reported OperationalError SQLITE_MISUSE"),
     ],

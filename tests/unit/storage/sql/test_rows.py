@@ -8,9 +8,9 @@ from backscroll.storage.store import ThreadStore
 
 MESSAGES = 33_000
 FILL = """
-    INSERT INTO messages (id, thread_id, sequence, role, content, platforms, attributes, tool_calls, metrics, created_at, updated_at)
-    WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < :count)
-    SELECT 'm' || number, 't', number, 'user', '', '{}', '{}', '[]', '{}', created_at, created_at FROM numbers, threads
+    INSERT INTO messages (id, thread_id, sequence, role, content, platforms, attributes, tool_calls, metrics, created_at, updated_at, search_text, search_words)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+    SELECT 'm' || n, 't', n, 'user', '', '{}', '{}', '[]', '{}', created_at, created_at, '', '' FROM numbers, threads
 """  # noqa: E501  # a statement reads best in lines of its own length
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, bindparam, literal, select
 
 from backscroll.storage.sql import Provider
-from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.engine import Connection, Database
 from backscroll.storage.sql.types import Instant, Json, Key, in_seconds, later_of, now
 from backscroll.storage.values import canonical_json, utc_now
 
@@ -47,14 +47,13 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def kept(database: Database, **values: Any) -> Any:
     """Write one sample and read it back."""
     await database.write(lambda connection: connection.execute(samples.insert(), values))
-    async with database.read() as connection:
-        return (await connection.execute(select(samples.c[next(iter(values))]))).scalar_one()
+    return await asked(database, samples.c[next(iter(values))])
 
 
 async def asked(database: Database, expression: Any, **values: Any) -> Any:
     """Let the database work out one expression."""
-    async with database.read() as connection:
-        return (await connection.execute(select(expression), values)).scalar_one()
+    ((value,),) = await database.rows(select(expression), values)
+    return value
 
 
 @pytest.mark.parametrize(
@@ -93,9 +92,8 @@ async def test_instants_sort_as_time_does(database: Database) -> None:
     instants = [T0 + timedelta(microseconds=n) for n in (5, -1, 0, 10**6, -(10**12), 10**15)]
     instants.append(datetime(1, 1, 1, tzinfo=UTC))
     await database.write(lambda connection: connection.execute(samples.insert(), [{"at": at} for at in instants]))
-    async with database.read() as connection:
-        found = (await connection.execute(select(samples.c.at).order_by(samples.c.at))).scalars().all()
-    assert found == sorted(instants)
+    found = await database.rows(select(samples.c.at).order_by(samples.c.at))
+    assert [row.at for row in found] == sorted(instants)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +112,8 @@ async def test_order_of_keys_comes_back_as_it_was(database: Database) -> None:
 async def test_keys_sort_by_code_point(database: Database) -> None:
     keys = ["a", "B", "ä", "Z", "z", "_", "1", "👩", "ﬀ", " "]
     await database.write(lambda connection: connection.execute(samples.insert(), [{"key": key} for key in keys]))
-    async with database.read() as connection:
-        found = (await connection.execute(select(samples.c.key).order_by(samples.c.key))).scalars().all()
-    assert found == sorted(keys)
+    found = await database.rows(select(samples.c.key).order_by(samples.c.key))
+    assert [row.key for row in found] == sorted(keys)
 
 
 async def test_now_is_the_present(database: Database) -> None:
@@ -126,9 +123,10 @@ async def test_now_is_the_present(database: Database) -> None:
 
 
 async def test_now_goes_on_within_a_transaction(database: Database) -> None:
-    async with database.read() as connection:
-        first = (await connection.execute(select(now()))).scalar_one()
-        second = (await connection.execute(select(now()))).scalar_one()
+    async def work(connection: Connection) -> list[datetime]:
+        return [(await connection.execute(select(now()))).scalar_one() for _ in range(2)]
+
+    first, second = await database.write(work)
     assert first < second
 
 
@@ -155,6 +153,4 @@ async def test_later_of_gives_the_later(database: Database) -> None:
 
 async def test_written_now_compares_with_an_instant(database: Database) -> None:
     await database.write(lambda connection: connection.execute(samples.insert().values(at=now())))
-    async with database.read() as connection:
-        past = await connection.execute(select(samples.c.id).where(samples.c.at <= now()))
-        assert len(past.all()) == 1
+    assert len(await database.rows(select(samples.c.id).where(samples.c.at <= now()))) == 1

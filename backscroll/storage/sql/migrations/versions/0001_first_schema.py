@@ -11,8 +11,67 @@ branch_labels = None
 depends_on = None
 
 
+# The words are cut already: this tokenizer parts them at the spaces.
+_WORDS = "tokenize = 'ascii'"
+_TRIGRAMS = "tokenize = 'trigram'"
+# The pg_trgm extension may be missing, or not be this user's to make. Without it a search for a part reads every text.
+_POSTGRESQL_TRIGRAMS = """
+DO $$
+DECLARE place text;
+BEGIN
+    BEGIN
+        CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR undefined_file THEN
+        NULL;
+    END;
+    SELECT nspname INTO place FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'pg_trgm';
+    IF place IS NOT NULL THEN
+        EXECUTE format('CREATE INDEX threads_trigrams ON threads USING gin (search_text %I.gin_trgm_ops)', place);
+        EXECUTE format('CREATE INDEX messages_trigrams ON messages USING gin (search_text %I.gin_trgm_ops)', place);
+    END IF;
+END $$
+"""
+
+
+def _number() -> sa.Column[int]:
+    kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.Column("number", kind, sa.Identity(always=False), nullable=False)
+
+
+def _index_texts_sqlite(table: str, index: str, column: str, options: str) -> None:
+    """Make a full-text index over a column, and the triggers that keep it the same as the column."""
+    options = f"content = '{table}', content_rowid = 'number', detail = none, columnsize = 0, {options}"
+    op.execute(f"CREATE VIRTUAL TABLE {index} USING fts5({column}, {options})")
+    add = f"INSERT INTO {index}(rowid, {column}) VALUES (new.number, new.{column});"  # noqa: S608  # constants
+    drop = f"INSERT INTO {index}({index}, rowid, {column}) VALUES ('delete', old.number, old.{column});"  # noqa: S608  # constants
+    op.execute(f"CREATE TRIGGER {index}_insert AFTER INSERT ON {table} BEGIN {add} END")
+    op.execute(f"CREATE TRIGGER {index}_delete AFTER DELETE ON {table} BEGIN {drop} END")
+    op.execute(f"CREATE TRIGGER {index}_update AFTER UPDATE OF {column} ON {table} BEGIN {drop} {add} END")
+
+
+def _index_texts() -> None:
+    """Index the titles and the contents, by words and by trigrams."""
+    on_postgresql = op.get_bind().dialect.name == "postgresql"
+    for table in ("threads", "messages"):
+        if on_postgresql:
+            words = "string_to_array(search_words, ' ')"
+            op.execute(f"CREATE INDEX {table}_words ON {table} USING gin ({words})")
+        else:
+            _index_texts_sqlite(table, f"{table}_words", "search_words", _WORDS)
+            _index_texts_sqlite(table, f"{table}_trigrams", "search_text", _TRIGRAMS)
+    if on_postgresql:
+        op.execute(_POSTGRESQL_TRIGRAMS)
+
+
 def upgrade() -> None:
     """Make the tables and their indexes."""
+    op.create_table(
+        "dropped_files",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
     op.create_table(
         "early_events",
         sa.Column("id", Key, nullable=False),
@@ -62,6 +121,7 @@ def upgrade() -> None:
     op.create_index("rejected_events_newest", "rejected_events", ["created_at", "id"], unique=False)
     op.create_table(
         "threads",
+        _number(),
         sa.Column("id", Key, nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=True),
@@ -73,7 +133,10 @@ def upgrade() -> None:
         sa.Column("forked_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.Column("search_text", sa.Text(), nullable=False),
+        sa.Column("search_words", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id", name="threads_id"),
     )
     op.create_index("threads_newest", "threads", ["updated_at", "id"], unique=False)
     op.create_index("threads_newest_by_agent", "threads", ["agent_name", "updated_at", "id"], unique=False)
@@ -91,6 +154,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_aliases_thread_id"), "aliases", ["thread_id"], unique=False)
     op.create_table(
         "messages",
+        _number(),
         sa.Column("id", Key, nullable=False),
         sa.Column("thread_id", Key, nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
@@ -109,15 +173,28 @@ def upgrade() -> None:
         sa.Column("tool_call_id", sa.Text(), nullable=True),
         sa.Column("metrics", Json, nullable=False),
         sa.Column("token_count", sa.BigInteger(), nullable=True),
+        sa.Column("tokens", sa.BigInteger(), nullable=True),
+        sa.Column("model", sa.Text(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.Column("edited_at", Instant(), nullable=True),
         sa.Column("deleted_at", Instant(), nullable=True),
+        sa.Column("search_text", sa.Text(), nullable=False),
+        sa.Column("search_words", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["thread_id"], ["threads.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
         ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id", name="messages_id"),
         sa.UniqueConstraint("thread_id", "sequence", name="messages_sequence"),
+    )
+    op.create_index(
+        "messages_tokens",
+        "messages",
+        ["model", "tokens"],
+        unique=False,
+        sqlite_where=sa.text("tokens IS NOT NULL"),
+        postgresql_where=sa.text("tokens IS NOT NULL"),
     )
     op.create_table(
         "thread_properties",
@@ -202,6 +279,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("message_id", "position"),
     )
+    op.create_index(
+        "message_files_content",
+        "message_files",
+        ["sha256"],
+        unique=False,
+        sqlite_where=sa.text("sha256 IS NOT NULL"),
+        postgresql_where=sa.text("sha256 IS NOT NULL"),
+    )
     op.create_table(
         "message_parts",
         sa.Column("message_id", Key, nullable=True),
@@ -217,7 +302,7 @@ def upgrade() -> None:
             ["message_id"], ["messages.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
         ),
         sa.UniqueConstraint("message_id", "part", name="message_parts_part"),
-        sa.UniqueConstraint("platform", "workspace", "channel", "external_id", name="message_parts_external"),
+        sa.UniqueConstraint("external_id", "channel", "workspace", "platform", name="message_parts_external"),
         sa.UniqueConstraint("token", name="message_parts_token"),
     )
     op.create_index(
@@ -254,3 +339,4 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("message_id", "version"),
     )
+    _index_texts()

@@ -1,0 +1,115 @@
+"""Between messages and the file store: contents go in before their rows, and out after the last row that needs them.
+
+Proved by `tests/contract/test_files.py`.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from backscroll.errors import StorageError
+from backscroll.storage.files import FileStore, Held, LocalFiles
+from backscroll.storage.models import Attachment, Message, file_location
+from backscroll.storage.provider import StorageProvider
+
+T = TypeVar("T")
+
+
+class Attachments:
+    """The files of one provider's messages."""
+
+    def __init__(self, provider: StorageProvider, files: FileStore | None = None) -> None:
+        """Use a file store; None means a local directory, made when it is needed."""
+        self._provider = provider
+        self._files = files
+        self._passing: Path | None = None
+        self._writing: set[asyncio.Task[object]] = set()
+
+    @property
+    def files(self) -> FileStore:
+        """The file store."""
+        if self._files is None:
+            directory = self._provider.files_directory
+            if directory is None:  # the first content makes it, and close() removes it
+                self._passing = Path(tempfile.gettempdir(), f"backscroll-{uuid4()}")
+            self._files = LocalFiles(directory or str(self._passing))
+        return self._files
+
+    async def write(self, messages: Iterable[Message], commit: Callable[[], Awaitable[T]]) -> T:
+        """Store the contents that messages bring, then run `commit`, which stores the messages.
+
+        Runs to its end also when the caller is cancelled. Afterwards the contents are out of the objects.
+
+        Raises: ValueError: a content is larger than the file store allows. What `commit` raises.
+        """
+        bringing = [
+            each for message in messages for each in message.attachments if each.content is not None or each.is_kept
+        ]
+        if not bringing:
+            return await commit()
+        task = asyncio.ensure_future(self._write(bringing, commit))
+        self._writing.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def read(self, attachment: Attachment) -> bytes | None:
+        """Return an attachment's content; None when the file store does not have it."""
+        if attachment.content is not None or attachment.sha256 is None:
+            return attachment.content
+        return await self.files.read(attachment.sha256)
+
+    async def discard_dropped(self) -> None:
+        """Remove the contents that no message needs since those that had them were deleted."""
+        while dropped := await self._provider.list_dropped_files():
+            await self.files.discard({each.sha256 for each in dropped}, self._provider.is_file_needed)
+            await self._provider.forget_dropped_files([each.id for each in dropped])
+
+    async def recover(self) -> None:
+        """Finish what a process that was killed left."""
+        await self.files.recover(self._provider.is_file_needed)
+        await self.discard_dropped()
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        while self._writing:
+            await asyncio.wait(self._writing)
+        if self._passing is not None:
+            await asyncio.to_thread(shutil.rmtree, self._passing, ignore_errors=True)
+
+    async def _write(self, bringing: list[Attachment], commit: Callable[[], Awaitable[T]]) -> T:
+        held: list[Held] = []
+        try:
+            for attachment in bringing:
+                held += await self._hold(attachment)
+            result = await commit()
+        finally:
+            for each in held:
+                await self._settle(each)
+        for attachment in bringing:
+            attachment.content = None
+        return result
+
+    async def _hold(self, attachment: Attachment) -> list[Held]:
+        if attachment.content is None:
+            held = await self.files.hold(str(attachment.sha256))
+            return [] if held is None else [held]
+        held = await self.files.put(attachment.content)
+        attachment.sha256, attachment.size_bytes = held.sha256, held.size_bytes
+        attachment.location = file_location(held.sha256)
+        return [held]
+
+    async def _settle(self, held: Held) -> None:
+        try:
+            await self.files.settle(held, self._provider.is_file_needed)
+        except StorageError:
+            # The hold stays, and the content with it, until recover() can ask whether it is needed.
+            return
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled():
+            task.exception()  # a caller that was cancelled does not collect it

@@ -1,0 +1,42 @@
+"""Figures about all that is kept.
+
+Proved by `tests/contract/test_stats.py`.
+"""
+
+from collections import Counter
+from datetime import timedelta
+
+from backscroll.storage.models import message_model, message_tokens
+from backscroll.storage.provider.rows import instant_text, message_of
+from backscroll.storage.provider.search import SearchCalls
+from backscroll.storage.records import UsageStats
+from backscroll.storage.values import utc_now
+
+
+class StatsCalls(SearchCalls):
+    """The calls for figures, with defaults on the six primitives."""
+
+    async def get_usage_stats(self) -> UsageStats:
+        """Count threads, messages (tombstones too) and tokens, and the threads that changed in the last while.
+
+        The storage's clock says what the last hour, day and week are.
+        """
+        threads = await self.query("threads", {})
+        tokens: Counter[str | None] = Counter()
+        for row in await self.query("messages", {}):
+            message = message_of(row)
+            tokens[message_model(message)] += message_tokens(message) or 0
+        now = utc_now()
+
+        def changed_within(**span: float) -> int:
+            since = instant_text(now - timedelta(**span))
+            return sum(row["updated_at"] >= since for row in threads)
+
+        return UsageStats(
+            threads=len(threads),
+            messages=sum(row["last_sequence"] for row in threads),
+            tokens=dict(tokens),
+            threads_last_hour=changed_within(hours=1),
+            threads_last_24h=changed_within(hours=24),
+            threads_last_7d=changed_within(days=7),
+        )

@@ -1,0 +1,32 @@
+"""Noting, inside a transaction, which files its deletions leave behind. Proved by `tests/contract/test_files.py`."""
+
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select
+
+from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.tables import dropped_files, message_files, messages
+from backscroll.storage.sql.types import any_of, now
+from backscroll.storage.values import new_id
+
+_FILES = select(message_files.c.sha256).where(message_files.c.sha256.is_not(None)).distinct()
+_OF_MESSAGE = _FILES.where(message_files.c.message_id == bindparam("its_message"))
+_OF_THREADS = _FILES.join(messages, messages.c.id == message_files.c.message_id).where(
+    any_of(messages.c.thread_id, "ids")
+)
+
+
+async def drop_files_of_message(connection: Connection, message_id: str) -> None:
+    """Note the files of a message whose rows are about to be deleted."""
+    await _drop(connection, _OF_MESSAGE, {"its_message": message_id})
+
+
+async def drop_files_of_threads(connection: Connection, ids: list[str]) -> None:
+    """Note the files of all messages of these threads, whose rows are about to be deleted."""
+    await _drop(connection, _OF_THREADS, {"ids": ids})
+
+
+async def _drop(connection: Connection, query: Select[Any], where: dict[str, Any]) -> None:
+    rows = [{"id": new_id(), "sha256": row.sha256} for row in await connection.execute(query, where)]
+    if rows:
+        await connection.execute(dropped_files.insert().values(created_at=now()), rows)

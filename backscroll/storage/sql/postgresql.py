@@ -1,0 +1,55 @@
+"""PostgreSQL's connections: asyncpg under SQLAlchemy's pool.
+
+Proved by `tests/unit/storage/sql/test_engine.py`.
+"""
+
+from typing import Any, TypeVar
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from backscroll.storage.sql.engine import Database, Work, engine_options
+from backscroll.storage.sql.settings import PoolSettings
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 6.0
+COMMAND_TIMEOUT_S = 30.0
+
+
+class PostgresDatabase(Database):
+    """A PostgreSQL database."""
+
+    is_sqlite = False
+
+    def __init__(self, url: URL, pool: PoolSettings, *, pgbouncer: bool) -> None:
+        super().__init__(url)
+        arguments: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S}
+        if pgbouncer:
+            # In transaction mode the next statement may meet another server connection, which has not prepared it.
+            arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+            arguments["prepared_statement_name_func"] = lambda: ""
+        self.engine = create_async_engine(
+            url,
+            connect_args=arguments,
+            pool_size=pool.pool_size,
+            max_overflow=pool.max_overflow,
+            pool_timeout=pool.pool_timeout,
+            pool_recycle=pool.pool_recycle,
+            **engine_options(pool),
+        )
+        # A select is a transaction by itself. Behind PgBouncer preparing and running it need one around them.
+        self._reader = self.engine if pgbouncer else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+        self.engines = [self.engine.sync_engine]
+
+    async def _read(self, work: Work[T]) -> T:
+        async with self._reader.connect() as connection:
+            return await work(connection)
+
+    async def _write(self, work: Work[T]) -> T:
+        async with self.engine.begin() as connection:
+            return await work(connection)
+
+    async def _dispose(self) -> None:
+        pass
