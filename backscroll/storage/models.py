@@ -117,6 +117,19 @@ class Message(_Model):
     edited_at: Instant | None = None
     deleted_at: Instant | None = None
 
+    @classmethod
+    def from_stored(cls, fields: dict[str, Any]) -> Self:
+        """Build from all fields, which were checked before they were stored.
+
+        As `model_construct` does, in a third of its time.
+        """
+        model = cls.__new__(cls)
+        object.__setattr__(model, "__dict__", fields)
+        object.__setattr__(model, "__pydantic_fields_set__", set(fields))
+        object.__setattr__(model, "__pydantic_extra__", None)
+        object.__setattr__(model, "__pydantic_private__", None)
+        return model
+
     @property
     def text(self) -> str:
         """The content as plain text: of a list of blocks, the texts, a line each."""

@@ -66,6 +66,7 @@ _COUNT = (
     .where(threads.c.id == bindparam("thread"))
     .values(last_sequence=bindparam("last"), updated_at=later_of(threads.c.updated_at, now()))
 )
+_INSERTS = [table.insert().inline() for table in (messages, message_files, message_reactions, message_versions)]
 _INSERT_THREADS = threads.insert().inline().values(updated_at=now())
 _DELETE_THREADS = delete(threads).where(any_of(threads.c.id, "ids"))
 
@@ -233,10 +234,9 @@ async def _insert(batch: _Batch) -> None:
             reactions += reaction_values(item.stored)
     rows = [message_values(str(item.thread_id), item.stored, item.external) for item in new if item.stored]
     files = [row for item in new if item.stored for row in file_values(item.stored)]
-    belonging = ((messages, rows), (message_files, files), (message_reactions, reactions), (message_versions, versions))
-    for table, values in belonging:
+    for insert, values in zip(_INSERTS, (rows, files, reactions, versions), strict=True):
         if values:
-            await batch.connection.execute(table.insert().inline(), values)
+            await batch.connection.execute(insert, values)
     grown = sorted({str(item.thread_id) for item in new})
     await batch.connection.execute(_COUNT, [{"thread": name, "last": batch.last[name]} for name in grown])
 

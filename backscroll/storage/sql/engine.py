@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from backscroll.errors import StoreClosedError
 from backscroll.storage.sql.failures import is_repeatable, translate
 from backscroll.storage.sql.settings import PoolSettings
-from backscroll.storage.values import to_json
+from backscroll.storage.values import from_json, to_json
 
 T = TypeVar("T")
 
@@ -133,4 +133,4 @@ class Database(ABC):
 
 def engine_options(pool: PoolSettings) -> dict[str, Any]:
     """Give the options that all engines have: nothing that they print shows a value."""
-    return {"echo": pool.echo, "hide_parameters": True, "json_serializer": to_json}
+    return {"echo": pool.echo, "hide_parameters": True, "json_serializer": to_json, "json_deserializer": from_json}

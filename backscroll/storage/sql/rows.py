@@ -6,8 +6,9 @@ Rows were checked before they were written, so models are built from them withou
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, select
@@ -27,42 +28,33 @@ from backscroll.storage.provider.rows import standing
 from backscroll.storage.search import fold, index_words, property_marks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.tables import message_files, message_reactions, messages, threads
-from backscroll.storage.sql.types import any_of
+from backscroll.storage.sql.types import any_of, json_list, json_row
 from backscroll.storage.values import canonical_json, utc_now
 
-_ATTACHMENTS = select(message_files).order_by(message_files.c.message_id, message_files.c.position)
-_REACTIONS = (
-    select(message_reactions.c.message_id, message_reactions.c.emoji, message_reactions.c.user_id)
-    .where(message_reactions.c.removed_at.is_(None))
-    .order_by(message_reactions.c.message_id, message_reactions.c.position)
-)
-_FILES_BY_ID = _ATTACHMENTS.where(any_of(message_files.c.message_id, "ids"))
-_REACTIONS_BY_ID = _REACTIONS.where(any_of(message_reactions.c.message_id, "ids"))
 # What a search looks up is for the database alone.
 _UNREAD = ("number", "search_text", "search_words")
 THREAD_COLUMNS = tuple(column for column in threads.c if column.name not in _UNREAD)
 MESSAGE_COLUMNS = tuple(column for column in messages.c if column.name not in (*_UNREAD, "model", "tokens"))
-_MESSAGES_BY_ID = select(*MESSAGE_COLUMNS).where(any_of(messages.c.id, "ids"))
-_OF_THREAD = select(messages.c.id).where(
+
+_FILE_FIELDS = ("name", "type", "size_bytes", "sha256", "location")
+_FILES = (
+    select(json_list(json_row(message_files.c.position, *(message_files.c[name] for name in _FILE_FIELDS))))
+    .where(message_files.c.message_id == messages.c.id)
+    .scalar_subquery()
+)
+_REACTIONS = (
+    select(json_list(json_row(*(message_reactions.c[name] for name in ("position", "emoji", "user_id")))))
+    .where(message_reactions.c.message_id == messages.c.id, message_reactions.c.removed_at.is_(None))
+    .scalar_subquery()
+)
+_MESSAGES = select(*MESSAGE_COLUMNS, _FILES.label("files"), _REACTIONS.label("reactions")).order_by(messages.c.sequence)
+_BY_IDS = _MESSAGES.where(any_of(messages.c.id, "ids"))
+_OF_THREADS = _MESSAGES.where(any_of(messages.c.thread_id, "ids"))
+_OF_THREAD = _MESSAGES.where(
     messages.c.thread_id == bindparam("thread_id"),
     messages.c.sequence >= bindparam("first"),
     messages.c.sequence < bindparam("before"),
 )
-_MESSAGES_OF_THREAD = (
-    select(*MESSAGE_COLUMNS)
-    .where(
-        messages.c.thread_id == bindparam("thread_id"),
-        messages.c.sequence >= bindparam("first"),
-        messages.c.sequence < bindparam("before"),
-    )
-    .order_by(messages.c.sequence)
-)
-_FILES_OF_THREAD = _ATTACHMENTS.where(message_files.c.message_id.in_(_OF_THREAD))
-_REACTIONS_OF_THREAD = _REACTIONS.where(message_reactions.c.message_id.in_(_OF_THREAD))
-_MESSAGES_OF_THREADS = select(*MESSAGE_COLUMNS).where(any_of(messages.c.thread_id, "ids")).order_by(messages.c.sequence)
-_OF_THREADS = select(messages.c.id).where(any_of(messages.c.thread_id, "ids"))
-_FILES_OF_THREADS = _ATTACHMENTS.where(message_files.c.message_id.in_(_OF_THREADS))
-_REACTIONS_OF_THREADS = _REACTIONS.where(message_reactions.c.message_id.in_(_OF_THREADS))
 
 CHUNK_COUNT = 500
 """Threads or messages of one statement, at most: a statement of SQLite or PostgreSQL has some 32,000 parameters."""
@@ -71,6 +63,9 @@ Place = tuple[str, str, str, str]
 """An external id as the database's rows have it: platform, workspace, channel, id."""
 
 _MARKED = ("attributes", "metrics", "platforms", "source")
+_MESSAGE_FIELDS = tuple(column.name for column in MESSAGE_COLUMNS if column.name in Message.model_fields)
+_IN_ORDER = dict[str, Any].fromkeys(Message.model_fields)
+_message_fields = attrgetter(*_MESSAGE_FIELDS)
 _OBJECTS = ("source", "platforms", "attributes", "tool_calls", "metrics")
 _PLAIN = ("id", "role", "name", "tool_call_id", "token_count", "created_at", "edited_at", "deleted_at")
 
@@ -179,6 +174,11 @@ def property_values(thread_id: str, attributes: dict[str, Any], platforms: dict[
     ]
 
 
+def hashes_of(scope: str, wanted: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Hash properties that are looked for: `(name's, value's)` of each."""
+    return [(name_hash(scope, name), value_hash(value)) for name, value in wanted.items()]
+
+
 def name_hash(scope: str, name: str) -> bytes:
     """Hash a property's scope and name."""
     return hashlib.sha256(canonical_json([scope, name]).encode()).digest()
@@ -192,41 +192,26 @@ def value_hash(value: Any) -> bytes:
 async def read_thread_rows(
     connection: Connection, query: Executable, parameters: dict[str, Any] | None = None, *, with_messages: bool
 ) -> list[Thread]:
-    """Read threads, in the query's order, with all their messages in three queries more for each 500 threads."""
+    """Read threads, in the query's order, with all their messages in one query more for each 500 threads."""
     rows = (await connection.execute(query, parameters)).all()
     by_thread: dict[str, list[Message]] = defaultdict(list)
     for start in range(0, len(rows) if with_messages else 0, CHUNK_COUNT):
         ids = {"ids": [row.id for row in rows[start : start + CHUNK_COUNT]]}
-        found = (await connection.execute(_MESSAGES_OF_THREADS, ids)).all()
-        files = (await connection.execute(_FILES_OF_THREADS, ids)).all()
-        reactions = (await connection.execute(_REACTIONS_OF_THREADS, ids)).all()
-        for row, message in zip(found, _combine(found, files, reactions), strict=True):
-            by_thread[row.thread_id].append(message)
+        for row in await connection.execute(_OF_THREADS, ids):
+            by_thread[row.thread_id].append(_build_message(row))
     return [build_thread(row, by_thread[row.id]) for row in rows]
 
 
 async def read_range(connection: Connection, thread_id: str, first: int, before: int) -> list[Message]:
     """Read a thread's messages with sequences from `first` up to, not including, `before`."""
     where = {"thread_id": thread_id, "first": first, "before": before}
-    rows = (await connection.execute(_MESSAGES_OF_THREAD, where)).all()
-    if not rows:
-        return []
-    files = (await connection.execute(_FILES_OF_THREAD, where)).all()
-    reactions = (await connection.execute(_REACTIONS_OF_THREAD, where)).all()
-    return _combine(rows, files, reactions)
+    return [_build_message(row) for row in await connection.execute(_OF_THREAD, where)]
 
 
 async def read_by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[str, Message]]:
     """Read messages by id: `{id: (thread_id, message)}`; unknown ids are left out."""
-    wanted = {"ids": list(ids)}
-    rows = (await connection.execute(_MESSAGES_BY_ID, wanted)).all()
-    if not rows:
-        return {}
-    files = (await connection.execute(_FILES_BY_ID, wanted)).all()
-    reactions = (await connection.execute(_REACTIONS_BY_ID, wanted)).all()
-    return {
-        row.id: (row.thread_id, message) for row, message in zip(rows, _combine(rows, files, reactions), strict=True)
-    }
+    rows = await connection.execute(_BY_IDS, {"ids": list(ids)})
+    return {row.id: (row.thread_id, _build_message(row)) for row in rows}
 
 
 def build_thread(row: Row[Any], its_messages: list[Message]) -> Thread:
@@ -236,44 +221,14 @@ def build_thread(row: Row[Any], its_messages: list[Message]) -> Thread:
     return remember(thread)
 
 
-def _combine(
-    rows: Sequence[Row[Any]], files: Sequence[Row[Any]], reactions: Sequence[Row[str, str, str]]
-) -> list[Message]:
-    attached: dict[str, list[Attachment]] = defaultdict(list)
-    for file in files:
-        attached[file.message_id].append(
-            Attachment.model_construct(
-                name=file.name,
-                type=file.type,
-                size_bytes=file.size_bytes,
-                sha256=file.sha256,
-                location=file.location,
-            )
-        )
-    reacted: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for message_id, emoji, user_id in reactions:
-        reacted[message_id].setdefault(emoji, []).append(user_id)
-    return [_build_message(row, attached.get(row.id, []), reacted.get(row.id, {})) for row in rows]
-
-
-def _build_message(row: Row[Any], attachments: list[Attachment], reactions: dict[str, list[str]]) -> Message:
-    return Message.model_construct(
-        id=row.id,
-        role=row.role,
-        content=content_of(row),
-        sequence=row.sequence,
-        name=row.name,
-        source=row.source,
-        platforms=row.platforms,
-        attributes=row.attributes,
-        attachments=attachments,
-        reactions=reactions,
-        tool_calls=row.tool_calls,
-        tool_call_id=row.tool_call_id,
-        metrics=row.metrics,
-        token_count=row.token_count,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        edited_at=row.edited_at,
-        deleted_at=row.deleted_at,
+def _build_message(row: Row[Any]) -> Message:
+    fields = _IN_ORDER | dict(zip(_MESSAGE_FIELDS, _message_fields(row), strict=True))
+    attachments = [
+        Attachment.model_construct(**dict(zip(_FILE_FIELDS, file, strict=True))) for _, *file in sorted(row.files or ())
+    ]
+    reactions: dict[str, list[str]] = {}
+    for _, emoji, user_id in sorted(row.reactions or ()):
+        reactions.setdefault(emoji, []).append(user_id)
+    return Message.from_stored(
+        fields | {"content": content_of(row), "attachments": attachments, "reactions": reactions}
     )

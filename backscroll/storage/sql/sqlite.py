@@ -127,5 +127,5 @@ def _configure(engine: Engine, begin: str, pragmas: list[str]) -> None:
             raise
 
     @event.listens_for(engine, "begin")
-    def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    def start(connection: SyncConnection) -> None:
+        connection.connection.cursor().execute(begin)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, delete, exists, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, delete, func, select
 
 from backscroll.storage.changes import ThreadChanges
 from backscroll.storage.models import Message, Thread
@@ -15,7 +15,7 @@ from backscroll.storage.sql.rows import (
     CHUNK_COUNT,
     THREAD_COLUMNS,
     build_thread,
-    name_hash,
+    hashes_of,
     read_range,
     read_thread_rows,
     value_hash,
@@ -30,8 +30,11 @@ _LOCK_ALL = select(threads.c.id).where(any_of(threads.c.id, "ids")).order_by(thr
 _DELETE = delete(threads).where(any_of(threads.c.id, "ids"))
 _NEWEST = select(*THREAD_COLUMNS).order_by(threads.c.updated_at.desc(), threads.c.id.desc())
 
-_JOIN_COUNT = 20
-"""Filters that are joined; SQLite joins 64 tables at most."""
+_RARE_COUNT = 1000
+"""Threads from which on a property is common."""
+
+_COUNTED = 20
+"""Properties of one search among which the rarest is looked for."""
 
 
 class SqlThreads(SqlPrimitives):
@@ -94,26 +97,44 @@ class SqlThreads(SqlPrimitives):
         self, name: str, value: Any, *, place: dict[str, Any] | None = None, limit: int | None = None
     ) -> list[Thread]:
         has = thread_properties.alias()
-        fits = and_(has.c.thread_id == threads.c.id, has.c.value_hash == value_hash(value))
-        query = _NEWEST.where(exists().where(fits, has.c.scope == f"platforms.{name}"))
-        return await self._find_properties(f"platforms.{name}", place or {}, query=query, limit=limit)
+        rare = select(has.c.thread_id).where(has.c.value_hash == value_hash(value), has.c.scope == f"platforms.{name}")
+        conditions = [threads.c.id.in_(rare), *(_has(*each) for each in hashes_of(f"platforms.{name}", place or {}))]
+        return await self._read_threads(_NEWEST.where(*conditions), limit)
 
-    async def _find_properties(
-        self, scope: str, wanted: dict[str, Any], *, query: Select[*tuple[Any, ...]] = _NEWEST, limit: int | None = None
-    ) -> list[Thread]:
-        for number, (name, value) in enumerate(wanted.items()):
-            has = thread_properties.alias()
-            fits = and_(
-                has.c.thread_id == threads.c.id,
-                has.c.value_hash == value_hash(value),
-                has.c.name_hash == name_hash(scope, name),
-            )
-            query = query.join(has, fits) if number < _JOIN_COUNT else query.where(exists().where(fits))
+    async def _find_properties(self, scope: str, wanted: dict[str, Any], *, limit: int | None = None) -> list[Thread]:
+        hashes = hashes_of(scope, wanted)
+        if len(hashes) > 1:  # the planners know how many threads have a property, and not how many have this value
+            counts = (await self.database.rows(select(*(_count(*each) for each in hashes[:_COUNTED]))))[0]
+            rarest = min(range(len(counts)), key=lambda number: counts[number])
+            hashes.insert(0, hashes.pop(rarest))
+        conditions = [_is_rare(*each) if number == 0 else _has(*each) for number, each in enumerate(hashes)]
+        return await self._read_threads(_NEWEST.where(*conditions), limit)
 
+    async def _read_threads(self, query: Select[*tuple[Any, ...]], limit: int | None) -> list[Thread]:
         async def work(connection: Connection) -> list[Thread]:
             return await read_thread_rows(connection, query.limit(limit), with_messages=True)
 
         return await self.database.read(work)
+
+
+def _is_rare(name: bytes, value: bytes) -> ColumnElement[bool]:
+    """Tell the threads that have a property, by looking up all that have it."""
+    has = thread_properties.alias()
+    return threads.c.id.in_(select(has.c.thread_id).where(has.c.value_hash == value, has.c.name_hash == name))
+
+
+def _has(name: bytes, value: bytes) -> ColumnElement[bool]:
+    """Tell the threads that have a property, by looking at each. No planner makes a join of it that starts here."""
+    has = thread_properties.alias()
+    its = select(has.c.value_hash).where(has.c.thread_id == threads.c.id, has.c.name_hash == name)
+    return its.scalar_subquery() == value
+
+
+def _count(name: bytes, value: bytes) -> ScalarSelect[int]:
+    """Count the threads that have a property, as far as it matters which of several is the rarest."""
+    has = thread_properties.alias()
+    some = select(has.c.thread_id).where(has.c.value_hash == value, has.c.name_hash == name).limit(_RARE_COUNT)
+    return select(func.count()).select_from(some.subquery()).scalar_subquery()
 
 
 async def _delete(connection: Connection, ids: list[str]) -> int:

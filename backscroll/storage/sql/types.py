@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, ColumnElement, Dialect, Text, TypeDecorator, bindparam
+from sqlalchemy import ARRAY, JSON, Boolean, ColumnElement, Dialect, Text, TypeDecorator, bindparam
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import NullType, TypeEngine
+from sqlalchemy.types import TypeEngine
 
 from backscroll.storage.values import as_utc, to_json, utc_now
 
@@ -69,11 +69,15 @@ class any_of(FunctionElement[bool]):  # noqa: N801  # stands in a query as the f
     One statement for any number of texts, which `IN` would write anew for each.
     """
 
-    type = NullType()  # a Boolean's would be asked `= 1` on SQLite, and no index used
+    type = Boolean()
     inherit_cache = True
 
     def __init__(self, column: ColumnElement[str], name: str) -> None:
         super().__init__(column, bindparam(name, type_=Texts()))
+
+    def self_group(self, against: Any = None) -> Any:
+        """Stand as it is: SQLite would be asked whether it equals 1, and use no index."""
+        return self
 
 
 @compiles(any_of, "postgresql")
@@ -86,6 +90,40 @@ def _any_of_postgresql(element: any_of, compiler: Any, **kw: Any) -> str:
 def _any_of_sqlite(element: any_of, compiler: Any, **kw: Any) -> str:
     column, texts = (compiler.process(each, **kw) for each in element.clauses)
     return f"{column} IN (SELECT value FROM json_each({texts}))"  # noqa: S608  # compiled parts
+
+
+class json_row(FunctionElement[Any]):  # noqa: N801  # stands in a query as the function that it is
+    """A JSON list of columns."""
+
+    type = Json
+    inherit_cache = True
+
+
+class json_list(FunctionElement[Any]):  # noqa: N801  # stands in a query as the function that it is
+    """A JSON list of all rows, in no order; None where there are none, or an empty one."""
+
+    type = Json
+    inherit_cache = True
+
+
+@compiles(json_row, "postgresql")
+def _json_row_postgresql(element: json_row, compiler: Any, **kw: Any) -> str:
+    return f"json_build_array({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(json_row, "sqlite")
+def _json_row_sqlite(element: json_row, compiler: Any, **kw: Any) -> str:
+    return f"json_array({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(json_list, "postgresql")
+def _json_list_postgresql(element: json_list, compiler: Any, **kw: Any) -> str:
+    return f"json_agg({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(json_list, "sqlite")
+def _json_list_sqlite(element: json_list, compiler: Any, **kw: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **kw)})"
 
 
 class now(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is
