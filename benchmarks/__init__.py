@@ -1,1 +1,7 @@
-"""Ours beside the raw drivers, in one run, as ratios. `make bench`, or `make bench ARGS="sqlite"` for a part of it."""
+"""Ours beside the raw drivers, in one run, as ratios. `make bench`, or `make bench ARGS="quick sqlite append"`.
+
+What is measured, and the bar of each line, stands in `lines/`. The raw side is not written by hand: `statements` notes
+what ours runs and lets the raw driver run the same with new values, so the comparison follows ours by itself.
+
+measure, statements, sizes → raw, fill → databases → lines → report
+"""

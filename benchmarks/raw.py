@@ -1,22 +1,42 @@
-"""The raw drivers, doing in one transaction what an append must do: lock and count the thread, insert the message."""
+"""The raw drivers: asyncpg with a pool as large as ours, aiosqlite with one connection, as SQLite has one writer."""
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import aiosqlite
 import asyncpg
+from sqlalchemy import text
 
-from backscroll.storage.values import new_id
+from backscroll import ThreadStore
+from backscroll.storage.sql import Provider
+from backscroll.storage.sql.engine import Connection
+from benchmarks.statements import Script, Values
 
-COLUMNS = "id, thread_id, sequence, role, content, platforms, attributes, tool_calls, metrics, created_at, updated_at"
+Insert = tuple[str, list[tuple[Any, ...]]]
+"""An insert, and its rows."""
+
+# What changes the speed of a SQLite connection; the raw one is given what ours has.
+_PRAGMAS = ("synchronous", "foreign_keys", "cache_size", "mmap_size", "temp_store", "wal_autocheckpoint")
 
 
 class Raw(Protocol):
     """One driver with its connections."""
 
-    async def append(self, thread_id: str, text: str) -> None:
-        """Append one message and commit it."""
+    async def write(self, script: Script, values: Values) -> None:
+        """Run the statements in one transaction and commit it."""
+
+    async def read(self, script: Script, values: Values) -> int:
+        """Run the selects, each by itself, and return how many rows were fetched."""
+
+    async def insert(self, inserts: list[Insert]) -> None:
+        """Insert many rows in one transaction."""
+
+    async def rows(self, query: str) -> Sequence[Sequence[Any]]:
+        """Fetch what a select finds."""
+
+    def placeholders(self, count: int) -> str:
+        """Write so many parameters."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -25,69 +45,95 @@ class Raw(Protocol):
 class RawPostgres:
     """asyncpg with a pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str) -> "RawPostgres":
+    async def open(cls, url: str, *, pgbouncer: bool) -> "RawPostgres":
         """Connect, with as many connections as ours may have."""
-        return cls(await asyncpg.create_pool(url, min_size=5, max_size=15))
+        kept = 0 if pgbouncer else 100
+        return cls(await asyncpg.create_pool(url, min_size=5, max_size=15, statement_cache_size=kept))
 
-    async def append(self, thread_id: str, text: str) -> None:
-        """Append one message and commit it."""
-        now = datetime.now(UTC)
+    async def write(self, script: Script, values: Values) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
-            last = await connection.fetchval("SELECT last_sequence FROM threads WHERE id = $1 FOR UPDATE", thread_id)
-            await connection.execute(
-                f"INSERT INTO messages ({COLUMNS}) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",  # noqa: S608  # constant
-                *(new_id(), thread_id, last + 1, "user", text, "{}", "{}", "[]", "{}", now, now),
-            )
-            await connection.execute(
-                "UPDATE threads SET last_sequence = $1, updated_at = greatest(updated_at, clock_timestamp()) "
-                "WHERE id = $2",
-                *(last + 1, thread_id),
-            )
+            for step in script.steps:
+                rows = step.parameters(values)
+                if step.is_many:
+                    await connection.executemany(step.sql, rows)
+                else:
+                    await connection.fetch(step.sql, *rows[0])
+
+    async def read(self, script: Script, values: Values) -> int:
+        async with self._pool.acquire() as connection:
+            return sum([len(await connection.fetch(step.sql, *step.parameters(values)[0])) for step in script.steps])
+
+    async def insert(self, inserts: list[Insert]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            for sql, rows in inserts:
+                await connection.executemany(sql, rows)
+
+    async def rows(self, query: str) -> Sequence[Sequence[Any]]:
+        return [tuple(row) for row in await self._pool.fetch(query)]
+
+    def placeholders(self, count: int) -> str:
+        return ", ".join(f"${number}" for number in range(1, count + 1))
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._pool.close()
 
 
 class RawSqlite:
-    """aiosqlite with one writing connection, as SQLite has one writer."""
+    """aiosqlite with one connection, whose users wait for each other."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def open(cls, path: str) -> "RawSqlite":
+    async def open(cls, store: ThreadStore, path: str) -> "RawSqlite":
         """Open the file with the settings that ours has."""
         connection = await aiosqlite.connect(path, isolation_level=None, timeout=10)
-        await connection.execute("PRAGMA journal_mode = WAL")
-        await connection.execute("PRAGMA synchronous = FULL")
-        await connection.execute("PRAGMA foreign_keys = ON")
+        for name, value in (await _pragmas(store)).items():
+            await connection.execute(f"PRAGMA {name} = {value}")
         return cls(connection)
 
-    async def append(self, thread_id: str, text: str) -> None:
-        """Append one message and commit it."""
-        now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-        run = self._connection.execute
+    async def write(self, script: Script, values: Values) -> None:
         async with self._lock:
-            await run("BEGIN IMMEDIATE")
-            async with run("SELECT last_sequence FROM threads WHERE id = ?", (thread_id,)) as cursor:
-                row = await cursor.fetchone()
-                last = row[0] if row else 0
-            await run(
-                f"INSERT INTO messages ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  # constant
-                (new_id(), thread_id, last + 1, "user", text, "{}", "{}", "[]", "{}", now, now),
-            )
-            await run(
-                "UPDATE threads SET last_sequence = ?, updated_at = max(updated_at, ?) WHERE id = ?",
-                (last + 1, now, thread_id),
-            )
-            await run("COMMIT")
+            await self._connection.execute("BEGIN IMMEDIATE")
+            for step in script.steps:
+                rows = step.parameters(values)
+                if step.is_many:
+                    await self._connection.executemany(step.sql, rows)
+                else:
+                    await self._connection.execute_fetchall(step.sql, rows[0])
+            await self._connection.execute("COMMIT")
+
+    async def read(self, script: Script, values: Values) -> int:
+        count = 0
+        for step in script.steps:
+            count += len(list(await self._connection.execute_fetchall(step.sql, step.parameters(values)[0])))
+        return count
+
+    async def insert(self, inserts: list[Insert]) -> None:
+        async with self._lock:
+            await self._connection.execute("BEGIN IMMEDIATE")
+            for sql, rows in inserts:
+                await self._connection.executemany(sql, rows)
+            await self._connection.execute("COMMIT")
+
+    async def rows(self, query: str) -> Sequence[Sequence[Any]]:
+        return [tuple(row) for row in await self._connection.execute_fetchall(query)]
+
+    def placeholders(self, count: int) -> str:
+        return ", ".join("?" * count)
 
     async def close(self) -> None:
-        """Close the connection."""
         await self._connection.close()
+
+
+async def _pragmas(store: ThreadStore) -> dict[str, Any]:
+    async def work(connection: Connection) -> dict[str, Any]:
+        return {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in _PRAGMAS}
+
+    assert isinstance(store.provider, Provider)
+    return await store.provider.database.write(work)

@@ -21,7 +21,17 @@ from pydantic import (
     model_validator,
 )
 
-from backscroll.storage.values import INT64, as_utc, check_id, clean_json, clean_object, clean_text, new_id, utc_now
+from backscroll.storage.values import (
+    ID_LENGTH,
+    INT64,
+    as_utc,
+    check_id,
+    clean_json,
+    clean_object,
+    clean_text,
+    new_id,
+    utc_now,
+)
 
 UNTITLED = "Untitled Thread"
 TITLE_LENGTH = 60
@@ -295,9 +305,9 @@ def message_tokens(message: Message) -> int | None:
 
 
 def message_model(message: Message) -> str | None:
-    """Return the model that a message cost tokens of, `metrics["model"]`; None where it names none."""
+    """Return the model that a message cost tokens of, `metrics["model"]`, a text of 1 to 500 characters, or None."""
     model = message.metrics.get("model")
-    return model if isinstance(model, str) and model else None
+    return model if isinstance(model, str) and 0 < len(model) <= ID_LENGTH else None
 
 
 def _give_reactions(messages: list[Any], reactions: dict[str, Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import normalize
 
+import re2  # type: ignore[import-untyped]  # it has no types
 import regex
 
 from backscroll.errors import SearchTimeoutError
@@ -118,20 +119,27 @@ class Search:
 
 
 class Pattern:
-    """A pattern that is tried on texts, for some seconds in all."""
+    """A pattern that is tried on texts, for some seconds in all.
+
+    RE2 takes time in proportion to a text's length and little memory, whatever the pattern is.
+    """
 
     def __init__(self, query: str) -> None:
-        """Read a pattern of the `regex` library.
+        """Read a pattern of RE2.
 
         Raises: ValueError: it is no text, cannot be read, or has more than 1,000 characters.
         """
         query = _check_query(query)
         if len(query) > PATTERN_LENGTH:
             raise ValueError(f"a pattern has {PATTERN_LENGTH} characters at most, got {len(query)}")
+        options = re2.Options()
+        options.case_sensitive = False
+        options.log_errors = False
         try:
-            self._pattern = regex.compile(query, regex.IGNORECASE)
-        except (regex.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"the pattern cannot be read: {type(error).__name__}") from None
+            self._pattern = re2.compile(query, options)
+        except re2.error:
+            # Its own words would show the pattern.
+            raise ValueError("the pattern cannot be read: it has a fault, is too large, or looks around") from None
         self.finds_nothing = not query
         self._left_s = PATTERN_TIMEOUT_S
 
@@ -144,24 +152,17 @@ class Pattern:
 
     def _try(self, texts: list[tuple[str, str]]) -> set[str]:
         found: set[str] = set()
-        end = time.monotonic() + self._left_s
-        try:
-            for name, text in texts:
-                if name not in found and self._fits(text[:SEARCHED_LENGTH], end - time.monotonic()):
-                    found.add(name)
-        finally:
-            self._left_s = end - time.monotonic()
+        start = time.monotonic()
+        for name, text in texts:
+            if time.monotonic() - start > self._left_s:
+                raise SearchTimeoutError(
+                    f"The pattern was not done after {PATTERN_TIMEOUT_S:g} s.",
+                    "Use a simpler pattern, or search for words.",
+                )
+            if name not in found and self._pattern.search(text[:SEARCHED_LENGTH]):
+                found.add(name)
+        self._left_s -= time.monotonic() - start
         return found
-
-    def _fits(self, text: str, left_s: float) -> bool:
-        try:
-            if left_s > 0:
-                return self._pattern.search(text, timeout=left_s, concurrent=True) is not None
-        except TimeoutError:
-            pass
-        raise SearchTimeoutError(
-            f"The pattern was not done after {PATTERN_TIMEOUT_S:g} s.", "Use a simpler pattern, or search for words."
-        )
 
 
 def _cut(folded: str) -> Iterator[str]:

@@ -124,6 +124,12 @@ async def test_get_by_permalink_leads_to_a_discord_dm(store: ThreadStore, provid
     assert await led_to(store, "https://discord.com/channels/@me/777") == (kept.thread_id, None)
 
 
+async def test_get_by_permalink_keeps_to_the_links_guild(store: ThreadStore, provider: StorageProvider) -> None:
+    kept = [await recorded(provider, "444", key=ThreadKey("discord", guild, "222", "222")) for guild in ("111", "112")]
+    found = [await led_to(store, f"https://discord.com/channels/{guild}/222/444") for guild in ("111", "112")]
+    assert found == [(each.thread_id, each.message.id) for each in kept]
+
+
 async def test_get_by_permalink_leads_to_a_discord_message_saved_without_its_guild(store: ThreadStore) -> None:
     message = said(id="m", platforms={"discord": {"channel": "222", "message": "444"}})
     await store.save(Thread(id="t", platforms={"discord": {"channel": "222", "thread": "333"}}, messages=[message]))

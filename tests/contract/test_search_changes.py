@@ -4,10 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from backscroll.storage.models import Thread
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.sql import Provider as SqlProvider
+from backscroll.storage.sql.tables import messages
 from backscroll.storage.store import ThreadStore
+from tests.contract.conftest import Opener
 from tests.contract.samples import asked, at, begun, external, got, recorded, said, taken
 from tests.contract.searching import anywhere, by_content, by_title, saying, titled
 
@@ -48,6 +52,18 @@ async def test_search_finds_no_tombstone(store: ThreadStore) -> None:
     await store.delete_message("m")
     assert await by_content(store, "fox") == await by_content(store, "fox", substring=True) == []
     assert await by_content(store, "stays") == ["t"]
+
+
+@pytest.mark.parametrize("backend", ["sqlite_memory", "postgres"])
+async def test_delete_message_leaves_no_text_to_search_in(request: pytest.FixtureRequest, backend: str) -> None:
+    opener: Opener = request.getfixturevalue(f"open_{backend}")
+    async with opener() as provider:
+        assert isinstance(provider, SqlProvider)
+        await ThreadStore(provider=provider).save(Thread(messages=[said("fox", id="m")]))
+        columns = select(messages.c.search_text, messages.c.search_words)
+        assert [tuple(row) for row in await provider.database.rows(columns)] == [("fox", "fox")]
+        await provider.delete_message("m")
+        assert [tuple(row) for row in await provider.database.rows(columns)] == [("", "")]
 
 
 async def test_search_finds_no_deleted_thread(store: ThreadStore) -> None:

@@ -13,7 +13,7 @@ _HALF = 2**32
 _ALL = select(func.count(), func.coalesce(func.sum(threads.c.last_sequence), 0)).select_from(threads)
 # In two halves: SQLite refuses a sum of more than 64 bits.
 _TOKENS = (
-    select(messages.c.model, func.sum(messages.c.tokens / _HALF), func.sum(messages.c.tokens % _HALF))
+    select(messages.c.model, func.sum(messages.c.tokens // _HALF), func.sum(messages.c.tokens % _HALF))
     .where(messages.c.tokens.is_not(None))
     .group_by(messages.c.model)
 )

@@ -96,7 +96,7 @@ class StoreMessages(StoreThreads):
         Args: path: a text with dots, such as `"platforms.slack.ts"`, or a list of keys, where keys have dots in them.
             It begins with `attributes`, `metrics`, `platforms` or `source`.
         """
-        keys = tuple(path.split(".") if isinstance(path, str) else path)
+        keys = tuple(path.split(".") if isinstance(path, str) else check_type(path, list, "path"))
         if len(keys) < 2 or keys[0] not in ROOTS or not all(isinstance(key, str) for key in keys):
             raise ValueError(f"path is one of {', '.join(ROOTS)}, and the keys inside it")
         provider = await self._ready()

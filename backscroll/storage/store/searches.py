@@ -45,7 +45,7 @@ class StoreSearches(StoreMessages):
 
         As `search_by_title`, in each message's content. The first 100,000 characters of a text are searched.
 
-        Args: regex: the query is a pattern of the `regex` library, tried on message after message, case ignored.
+        Args: regex: the query is a pattern of RE2, tried on message after message, case ignored.
         Raises: ValueError: a pattern that cannot be read. SearchTimeoutError: it was tried for 5 s.
         """
         if not regex:
@@ -90,9 +90,9 @@ class StoreSearches(StoreMessages):
         Args: channel: decides between channels.
         """
         provider = await self._ready()
-        check_id(name, "name")
-        check_id(external_id, "external_id")
-        place = {} if channel is None else {"channel": check_id(channel, "channel")}
+        name, external_id = check_id(name, "name"), check_id(external_id, "external_id")
+        channel = None if channel is None else check_id(channel, "channel")
+        place = {} if channel is None else {"channel": channel}
         field = thread_field(name)
         if field is None:
             found = await provider.search_by_platform(name, external_id, place=place, limit=1)
@@ -105,6 +105,8 @@ class StoreSearches(StoreMessages):
 
     async def get_by_permalink(self, url: str) -> FoundMessage | None:
         """Return what a Slack archive link or a Discord jump link leads to, `(thread, message)`, or None."""
+        if not isinstance(url, str):
+            raise ValueError(f"url is a text, got {type(url).__name__}")
         link = Permalink.read(url)
         provider = await self._ready()
         if link is None:
@@ -151,7 +153,7 @@ async def _find_message(
     """Find the message with an id on a platform; in the newest thread where there are several."""
     candidates = []
     for external, message_id in await provider.find_external_ids(platform, external_id):
-        if workspace not in (None, external.workspace):
+        if workspace is not None and external.workspace not in ("", workspace):
             continue
         found = await provider.get_message(message_id)
         thread = None if found is None else await provider.get_thread(found[0], limit=0)

@@ -48,8 +48,8 @@ class StoreThreads(Opening):
 
     async def delete_many(self, thread_ids: Iterable[str]) -> int:
         """Delete threads as `delete` does, in one transaction or several, and return how many there were."""
-        if isinstance(thread_ids, str):
-            raise ValueError("thread_ids are a list of ids, got str")
+        if isinstance(thread_ids, str) or not isinstance(thread_ids, Iterable):
+            raise ValueError(f"thread_ids are a list of ids, got {type(thread_ids).__name__}")
         count = await (await self._ready()).delete_threads([check_id(thread_id) for thread_id in thread_ids])
         await self._attachments.discard_dropped()
         return count
