@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from backscroll import Message, ThreadStore
-from backscroll.storage.values import new_id
+from backscroll.storage.values import new_id, to_json
 from benchmarks.databases import Database, tell
 from benchmarks.measure import Line, compare, repeat
 from benchmarks.raw import Raw
@@ -100,4 +100,6 @@ async def append(database: Database, scale: Scale) -> AsyncIterator[Line]:
 
 
 def _values(number: int, message_id: str, sequence: int) -> Values:
-    return {"message": message_id, "thread": thread_id(number), "sequence": sequence, "previous": sequence - 1}
+    thread = thread_id(number)
+    values = {"message": message_id, "thread": thread, "sequence": sequence, "previous": sequence - 1}
+    return values | {"counts": to_json({thread: sequence})}  # as SQLite is told several threads' last sequences

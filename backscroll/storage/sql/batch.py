@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import bindparam, delete, select, tuple_, update
 
 from backscroll.storage.keys import ExternalId
-from backscroll.storage.models import Thread
+from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider.rows import standing, thread_gone
 from backscroll.storage.sql.asking import ask
-from backscroll.storage.sql.dialect import insert_ignoring
+from backscroll.storage.sql.dialect import count_messages, insert_ignoring
 from backscroll.storage.sql.early import PLACE, Settled, take_early
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
@@ -39,17 +39,18 @@ from backscroll.storage.sql.tables import (
     thread_properties,
     threads,
 )
-from backscroll.storage.sql.types import any_of, later_of, now
+from backscroll.storage.sql.types import any_of, now
 from backscroll.storage.values import utc_now
 
 _ALIASES = select(aliases.c.alias, aliases.c.thread_id).where(any_of(aliases.c.alias, "ids"))
 # NO KEY UPDATE: the foreign keys of other writers' rows need not wait for it.
 _LOCK = (
-    select(threads.c.id, threads.c.last_sequence, threads.c.platforms)
+    select(threads.c.id, threads.c.last_sequence)
     .where(any_of(threads.c.id, "ids"))
     .order_by(threads.c.id)
     .with_for_update(key_share=True)
 )
+_LOCK_AND_READ = _LOCK.add_columns(threads.c.platforms)
 _HOLDERS = (
     select(*PLACE, message_parts.c.message_id, messages.c.thread_id)
     .select_from(message_parts.outerjoin(messages, messages.c.id == message_parts.c.message_id))
@@ -60,11 +61,6 @@ _ADOPT = (
     update(message_parts)
     .where(*(column == bindparam(f"of_{column.name}") for column in PLACE), message_parts.c.message_id.is_(None))
     .values(message_id=bindparam("adopter"), state="sent")
-)
-_COUNT = (
-    update(threads)
-    .where(threads.c.id == bindparam("thread"))
-    .values(last_sequence=bindparam("last"), updated_at=later_of(threads.c.updated_at, now()))
 )
 _INSERTS = [table.insert().inline() for table in (messages, message_files, message_reactions, message_versions)]
 _INSERT_THREADS = threads.insert().inline().values(updated_at=now())
@@ -145,16 +141,16 @@ async def _find_by_alias(batch: _Batch, items: list[Item]) -> None:
 
 async def _lock_threads(batch: _Batch, items: list[Item]) -> None:
     ids = sorted({item.thread_id for item in items if item.thread_id is not None})
-    platforms = {}
-    for row in await batch.connection.execute(_LOCK, {"ids": ids}) if ids else ():
-        batch.last[row.id] = row.last_sequence
-        platforms[row.id] = row.platforms
+    named = [item for item in items if item.arrival is None and not item.is_answer and item.message.platforms]
+    rows = (await batch.connection.execute(_LOCK_AND_READ if named else _LOCK, {"ids": ids})).all() if ids else []
+    batch.last |= {row.id: row.last_sequence for row in rows}
+    known = {row.id for row in rows}
     for item in items:
-        if item.thread_id is None:
-            continue
-        if item.thread_id not in platforms:
+        if item.thread_id is not None and item.thread_id not in known:
             item.lose_thread()
-        elif item.arrival is None and not item.is_answer:
+    platforms = {row.id: row.platforms for row in rows} if named else {}
+    for item in named:
+        if item.thread_id in platforms:
             item.external = ExternalId.of_message(item.message.platforms, platforms[item.thread_id])
 
 
@@ -220,11 +216,12 @@ async def _insert(batch: _Batch) -> None:
         return
     early = await take_early(batch.connection, sorted(batch.adopted))
     reactions, versions = [], []
+    now_ = utc_now()
     for item in new:
         thread_id = str(item.thread_id)
         batch.last[thread_id] += 1
-        given = {"sequence": batch.last[thread_id], "updated_at": utc_now()}
-        item.stored, item.is_new = item.message.model_copy(update=given | {"reactions": standing(item.message)}), True
+        given = {"sequence": batch.last[thread_id], "updated_at": now_, "reactions": standing(item.message)}
+        item.stored, item.is_new = Message.from_stored(item.message.__dict__ | given), True
         if item.place in early:
             settled = Settled(item.stored, early[item.place])
             item.stored = settled.message
@@ -237,8 +234,7 @@ async def _insert(batch: _Batch) -> None:
     for insert, values in zip(_INSERTS, (rows, files, reactions, versions), strict=True):
         if values:
             await batch.connection.execute(insert, values)
-    grown = sorted({str(item.thread_id) for item in new})
-    await batch.connection.execute(_COUNT, [{"thread": name, "last": batch.last[name]} for name in grown])
+    await count_messages(batch.connection, {str(item.thread_id): batch.last[str(item.thread_id)] for item in new})
 
 
 async def _fill_in_repeats(batch: _Batch) -> None:
