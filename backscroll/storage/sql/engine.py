@@ -7,6 +7,7 @@ cancelled. Each is repeated after a deadlock or a lost connection, so what it do
 """
 
 import asyncio
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
@@ -109,7 +110,7 @@ class Database(ABC):
         while True:
             try:
                 return await run(work)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except (SQLAlchemyError, sqlite3.Error, OSError, TimeoutError) as error:
                 if attempt == ATTEMPTS or not is_repeatable(error):
                     raise translate(error, self.url) from None
             attempt += 1
