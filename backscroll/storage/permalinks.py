@@ -1,6 +1,6 @@
 """Links that people copy out of Slack and Discord, read.
 
-Pure; knows no storage. Proved by `tests/unit/storage/test_permalinks.py`.
+Pure; knows no storage. Proved by `tests/unit/storage/test_permalinks.py` and `tests/contract/test_permalinks.py`.
 """
 
 import re

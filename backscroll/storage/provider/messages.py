@@ -1,6 +1,6 @@
 """Messages: appended, recorded as they arrive, read by pages, edited, deleted.
 
-Proved by `tests/contract/test_messages.py` and `test_record.py`.
+Proved by `tests/contract/test_messages.py`, `test_find_messages.py` and `test_record.py`.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Searches in titles and contents.
 
 What is found is said in `backscroll/storage/search.py`. These defaults read every text; a backend with an index does
-not. Proved by `tests/contract/test_search.py`.
+not. Proved by `tests/contract/test_search.py`, `test_search_changes.py` and `test_search_pattern.py`.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """Threads: read, written as differences, listed, found by what they carry.
 
-Proved by `tests/contract/test_threads.py`, `test_save.py` and `test_find.py`.
+Proved by `tests/contract/test_threads.py`, `test_delete_many.py`, `test_save.py`, `test_find.py` and
+`test_by_platform.py`.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,7 @@
-"""A store's calls for messages and reactions."""
+"""A store's calls for messages, reactions and files.
+
+Proved by `tests/contract/test_messages.py`, `test_reactions.py` and `test_files.py`.
+"""
 
 from typing import Any
 
@@ -11,7 +14,7 @@ ROOTS = ("attributes", "metrics", "platforms", "source")
 
 
 class StoreMessages(StoreThreads):
-    """The calls for messages and reactions."""
+    """The calls for messages, reactions and files."""
 
     async def add_message(self, thread_id: str, message: Message) -> Message:
         """Append one message and return it with its sequence. A system message is returned unchanged and not stored.

@@ -1,4 +1,7 @@
-"""A store's calls that search: in texts, and by the ids and links of other systems."""
+"""A store's calls that search: in texts, and by the ids and links of other systems.
+
+Proved by `tests/contract/test_search.py`, `test_by_platform.py` and `test_permalinks.py`.
+"""
 
 from typing import Any, NamedTuple
 

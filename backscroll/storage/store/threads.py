@@ -1,4 +1,7 @@
-"""A store's calls for threads: saved, read, listed, deleted, and found by what they carry."""
+"""A store's calls for threads: saved, read, listed, deleted, and found by what they carry.
+
+Proved by `tests/contract/test_threads.py`, `test_save.py` and `test_find.py`.
+"""
 
 from collections.abc import Iterable
 from typing import Any
