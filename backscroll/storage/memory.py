@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from backscroll.storage.provider import StorageProvider
-from backscroll.storage.values import canonical_json, clean_object, new_id, to_json
+from backscroll.storage.values import VALUE_DEPTH, canonical_json, clean_object, new_id, to_json
 
 
 class _Namespace:
@@ -68,13 +68,13 @@ class Provider(StorageProvider):
         return None if text is None else json.loads(text)
 
     async def set(self, namespace: str, key: str, value: dict[str, Any]) -> None:
-        self._spaces[namespace].set(key, clean_object(value))
+        self._spaces[namespace].set(key, clean_object(value, depth=VALUE_DEPTH))
 
     async def delete(self, namespace: str, key: str) -> None:
         self._spaces[namespace].set(key, None)
 
     async def append(self, namespace: str, key: str, item: dict[str, Any]) -> str:
-        item = {"id": new_id()} | clean_object(item)
+        item = {"id": new_id()} | clean_object(item, depth=VALUE_DEPTH)
         self._spaces[namespace].lists[key].append(to_json(item))
         return str(item["id"])
 

@@ -19,6 +19,9 @@ ID_LENGTH = 500
 JSON_DEPTH = 100
 """Objects and lists inside each other, at most."""
 
+VALUE_DEPTH = JSON_DEPTH + 10
+"""The same in a provider's keyed value, which wraps what a model holds."""
+
 # PostgreSQL refuses NUL, and no UTF-8 text holds a lone surrogate. One character for each keeps lengths as they were.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # json.loads refuses longer integers (sys.get_int_max_str_digits is 4300 by default).
@@ -136,14 +139,14 @@ def _clean_object(value: dict[Any, Any], where: str, depth: int) -> dict[str, An
     return cleaned
 
 
-def clean_object(value: Any, where: str = "value") -> dict[str, Any]:
+def clean_object(value: Any, where: str = "value", depth: int = JSON_DEPTH) -> dict[str, Any]:
     """Clean a JSON object.
 
     Raises: ValueError: it is no object, or holds what JSON cannot.
     """
     if not isinstance(value, dict):
         raise ValueError(f"{where} is a JSON object, got {type(value).__name__}")
-    return _clean_object(value, where, JSON_DEPTH)
+    return _clean_object(value, where, depth)
 
 
 def to_json(value: Any) -> str:

@@ -145,3 +145,15 @@ async def test_find_refuses_what_is_no_json_object(store: ThreadStore) -> None:
     for wanted in refused:
         with pytest.raises(ValueError, match=r"."):
             await store.find_by_attributes(wanted)
+
+
+async def test_find_takes_500_keys_and_no_more(store: ThreadStore) -> None:
+    many = {f"k{number}": number for number in range(500)}
+    await store.save(Thread(id="t", attributes=many, platforms={"p": many}))
+    assert [thread.id for thread in await store.find_by_attributes(many)] == ["t"]
+    assert [thread.id for thread in await store.find_by_platform("p", many)] == ["t"]
+    assert await store.find_by_attributes(many | {"k499": 0}) == []
+    with pytest.raises(ValueError, match="attributes has 500 keys at most, got 501"):
+        await store.find_by_attributes(many | {"one more": 1})
+    with pytest.raises(ValueError, match="place has 500 keys at most, got 501"):
+        await store.find_by_platform("p", many | {"one more": 1})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backscroll.storage.models import Thread
+from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
 from tests.contract.samples import (
@@ -330,3 +330,27 @@ async def test_updated_at_never_goes_back_under_concurrency(provider: StoragePro
 
     await asyncio.gather(*(write_and_look(number) for number in range(20)))
     assert (await got(provider, kept.thread_id)).updated_at >= max(seen)
+
+
+@pytest.mark.parametrize("name", ["agent_name", "user_id"])
+async def test_list_threads_refuses_and_cleans_what_it_filters_by(store: ThreadStore, name: str) -> None:
+    refused: list[Any] = [5, ["x"], "", "x" * 501]
+    for value in refused:
+        with pytest.raises(ValueError, match=f"{name} is a text"):
+            await store.list_threads(**{name: value})
+    odd: dict[str, Any] = {name: "a\x00\ud800"}
+    await store.save(Thread(id="t", **odd))
+    page, total = await store.list_threads(**odd)
+    assert ([thread.id for thread in page], total) == (["t"], 1)
+
+
+async def test_save_keeps_values_as_deep_as_a_model_takes(store: ThreadStore) -> None:
+    deep: Any = 1
+    for _ in range(98):
+        deep = [deep]
+    message = Message(role="user", content=[{"v": deep[0]}], attributes={"v": deep}, tool_calls=[{"v": deep[0]}])
+    await store.save(Thread(id="t", attributes={"v": deep}, platforms={"p": {"v": deep[0]}}, messages=[message]))
+    kept = await store.get("t")
+    assert kept is not None
+    assert (kept.attributes, kept.platforms) == ({"v": deep}, {"p": {"v": deep[0]}})
+    assert (kept.messages[0].attributes, kept.messages[0].tool_calls) == ({"v": deep}, [{"v": deep[0]}])

@@ -57,4 +57,4 @@ class AliasCalls(ThreadCalls):
 
 def alias_in_use(alias: str) -> AliasInUseError:
     """Make the error for an alias that another thread has."""
-    return AliasInUseError(f"Alias {alias} belongs to another thread.", "Delete it there first, or use move_alias().")
+    return AliasInUseError(f"Alias {alias} belongs to another thread.", "Delete it there first.")

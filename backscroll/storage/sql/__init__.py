@@ -5,6 +5,9 @@ engine → rows → early, item → asking → batch → commit → threads → 
 → search → stats → files
 """
 
+from urllib.parse import quote
+
+from backscroll.errors import StorageRefusedError
 from backscroll.storage.sql.commit import GroupCommit
 from backscroll.storage.sql.engine import Database
 from backscroll.storage.sql.files import SqlFiles
@@ -22,7 +25,7 @@ class Provider(SqlFiles):
         echo: log the statements, never their parameters. Each of these is taken from `BACKSCROLL_DB_…` when None.
         pgbouncer: PostgreSQL is reached through PgBouncer in transaction mode.
         synchronous: SQLite's; `normal` commits faster, and a power cut may lose the last of them.
-    Raises: StorageRefusedError: the URL cannot be read, or names another database.
+    Raises: StorageRefusedError: the URL cannot be read, or names another database; a setting cannot have such a value.
     """
 
     def __init__(
@@ -37,6 +40,10 @@ class Provider(SqlFiles):
         pgbouncer: bool = False,
         synchronous: Synchronous = "full",
     ) -> None:
+        if synchronous not in ("full", "normal"):
+            raise StorageRefusedError("synchronous is neither full nor normal.", "Correct it, or leave it out.")
+        if not isinstance(pgbouncer, bool):
+            raise StorageRefusedError("pgbouncer is neither true nor false.", "Correct it, or leave it out.")
         pool = PoolSettings.choose(pool_size, max_overflow, pool_timeout, pool_recycle, echo)
         parsed = parse_url(url)
         self.supports_export = not is_memory(parsed)
@@ -51,5 +58,5 @@ class Provider(SqlFiles):
     @property
     def files_directory(self) -> str | None:
         if not self.database.is_sqlite:
-            return "backscroll-files"
+            return f"backscroll-files-{quote(self.database.url.database or '', safe='')}"
         return None if is_memory(self.database.url) else f"{self.database.url.database}.files"

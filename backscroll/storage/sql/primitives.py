@@ -11,7 +11,7 @@ from backscroll.storage.sql.commit import GroupCommit
 from backscroll.storage.sql.engine import Connection, Database
 from backscroll.storage.sql.migrating import check_schema, migrate
 from backscroll.storage.sql.tables import kv_store, list_store
-from backscroll.storage.values import canonical_json, check_id, clean_object, new_id
+from backscroll.storage.values import VALUE_DEPTH, canonical_json, check_id, clean_object, new_id
 
 _VALUE = select(kv_store.c.value).where(
     kv_store.c.namespace == bindparam("namespace"), kv_store.c.key == bindparam("key")
@@ -49,7 +49,11 @@ class SqlPrimitives(StorageProvider):
         return await self.database.read(work)
 
     async def set(self, namespace: str, key: str, value: dict[str, Any]) -> None:
-        row = {"namespace": check_id(namespace, "namespace"), "key": check_id(key, "key"), "value": clean_object(value)}
+        row = {
+            "namespace": check_id(namespace, "namespace"),
+            "key": check_id(key, "key"),
+            "value": clean_object(value, depth=VALUE_DEPTH),
+        }
 
         async def work(connection: Connection) -> None:
             insert = (sqlite if self.database.is_sqlite else postgresql).insert(kv_store)
@@ -68,7 +72,7 @@ class SqlPrimitives(StorageProvider):
 
     async def append(self, namespace: str, key: str, item: dict[str, Any]) -> str:
         where = {"namespace": check_id(namespace, "namespace"), "key": check_id(key, "key")}
-        item = {"id": new_id()} | clean_object(item)
+        item = {"id": new_id()} | clean_object(item, depth=VALUE_DEPTH)
 
         async def work(connection: Connection) -> None:
             await connection.execute(list_store.insert(), where | {"item": item})

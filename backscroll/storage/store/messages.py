@@ -6,6 +6,7 @@ Proved by `tests/contract/test_messages.py`, `test_reactions.py` and `test_files
 from typing import Any
 
 from backscroll.storage.models import Attachment, Content, Message, Thread
+from backscroll.storage.store.opening import whole
 from backscroll.storage.store.threads import StoreThreads
 from backscroll.storage.values import check_count, check_id, check_type, clean_json, clean_text
 
@@ -16,6 +17,7 @@ ROOTS = ("attributes", "metrics", "platforms", "source")
 class StoreMessages(StoreThreads):
     """The calls for messages, reactions and files."""
 
+    @whole
     async def add_message(self, thread_id: str, message: Message) -> Message:
         """Append one message and return it with its sequence. A system message is returned unchanged and not stored.
 
@@ -42,6 +44,7 @@ class StoreMessages(StoreThreads):
             check_count(before, "before")
         return await (await self._ready()).read_messages(check_id(thread_id), limit=limit, before=before)
 
+    @whole
     async def get_thread_by_message_id(self, message_id: str) -> Thread | None:
         """Return the thread that a message is in, with all its messages, or None."""
         provider = await self._ready()
@@ -56,6 +59,7 @@ class StoreMessages(StoreThreads):
         checked = Message(role="user", content=content).content
         return await (await self._ready()).edit_message(check_id(message_id), checked)
 
+    @whole
     async def delete_message(self, message_id: str) -> bool:
         """Make a message a tombstone: its content, versions, reactions and files go, its row and sequence stay.
 
@@ -66,6 +70,7 @@ class StoreMessages(StoreThreads):
             await self._attachments.discard_dropped()
         return deleted
 
+    @whole
     async def read_file(self, attachment: Attachment) -> bytes | None:
         """Return the content of a message's attachment; None when the file store does not have it.
 

@@ -4,8 +4,10 @@ Proved by `tests/unit/storage/test_store.py`.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,6 +16,27 @@ from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import FileStore
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.sql import Provider as SqlProvider
+
+S = TypeVar("S", bound="Opening")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def whole(call: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Let `close()` wait for a call that was begun before it."""
+
+    @wraps(call)
+    async def counted(store: S, /, *args: P.args, **named: P.kwargs) -> T:
+        store._under_way += 1  # noqa: SLF001  # the store's own decorator
+        store._idle.clear()  # noqa: SLF001
+        try:
+            return await call(store, *args, **named)
+        finally:
+            store._under_way -= 1  # noqa: SLF001
+            if not store._under_way:  # noqa: SLF001
+                store._idle.set()  # noqa: SLF001
+
+    return counted
 
 
 class Opening:
@@ -32,7 +55,7 @@ class Opening:
 
         Args: url: `postgresql://…`, `sqlite:///…`, a bare file name (SQLite), or `:memory:`, the default.
             files: where the contents of attachments go; by default a directory beside a SQLite file, or
-                `backscroll-files` in the working directory, or for a store in memory one that ends with it.
+                `backscroll-files-<database>` in the working directory, or for a store in memory one that ends with it.
             closes_provider: False leaves a provider that others use too open when the store is closed.
             options: the SQL provider's, such as `pool_size`.
         Raises: ValueError: both a URL and a provider. StorageRefusedError: the URL is none of these.
@@ -43,6 +66,9 @@ class Opening:
         self._attachments = Attachments(self.provider, files)
         self._closes_provider = closes_provider
         self._opening = asyncio.Lock()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._is_open = False
         self._is_closed = False
 
@@ -88,6 +114,7 @@ class Opening:
     async def close(self) -> None:
         """Finish what is under way and disconnect. Harmless when repeated."""
         self._is_closed = True
+        await self._idle.wait()
         await self._attachments.close()
         if self._closes_provider:
             async with self._opening:
@@ -95,7 +122,8 @@ class Opening:
 
     async def health_check(self) -> dict[str, Any]:
         """Return `{"status": "healthy" | "unhealthy", "backend": …}`; never raises."""
-        return await self.provider.health_check()
+        health = await self.provider.health_check()
+        return health | {"status": "unhealthy", "reason": "The store is closed."} if self._is_closed else health
 
     async def _ready(self) -> StorageProvider:
         if not self._is_open and not self._is_closed:

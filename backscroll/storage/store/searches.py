@@ -11,6 +11,7 @@ from backscroll.storage.permalinks import Permalink
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.search import Pattern, Search
 from backscroll.storage.store.messages import StoreMessages
+from backscroll.storage.store.opening import whole
 from backscroll.storage.values import check_count, check_id
 
 
@@ -24,6 +25,7 @@ class FoundMessage(NamedTuple):
 class StoreSearches(StoreMessages):
     """The calls that search."""
 
+    @whole
     async def search_by_title(
         self, query: str, limit: int = 20, *, substring: bool = False, with_messages: bool = True
     ) -> list[Thread]:
@@ -35,6 +37,7 @@ class StoreSearches(StoreMessages):
         """
         return await self._search(query, limit, substring, with_messages, titles=True, contents=False)
 
+    @whole
     async def search_by_content(
         self,
         query: str,
@@ -62,6 +65,7 @@ class StoreSearches(StoreMessages):
             return []
         return await provider.search_pattern(pattern, limit=limit, with_messages=with_messages)
 
+    @whole
     async def search_threads(
         self,
         query: str,
@@ -84,6 +88,7 @@ class StoreSearches(StoreMessages):
             return page, 0
         return page, await self.provider.count_found(search, titles=True, contents=True)
 
+    @whole
     async def get_by_platform(self, name: str, external_id: str, *, channel: str | None = None) -> Thread | None:
         """Return the thread that has this id on a platform, or None; the newest where several channels have it.
 
@@ -106,6 +111,7 @@ class StoreSearches(StoreMessages):
         message = await _find_message(provider, name, external_id, channel)
         return None if message is None else message.thread
 
+    @whole
     async def get_by_permalink(self, url: str) -> FoundMessage | None:
         """Return what a Slack archive link or a Discord jump link leads to, `(thread, message)`, or None."""
         if not isinstance(url, str):

@@ -8,15 +8,19 @@ from typing import Any
 
 from backscroll.storage.changes import changes_of, remember_saved
 from backscroll.storage.models import Thread
-from backscroll.storage.store.opening import Opening
+from backscroll.storage.store.opening import Opening, whole
 from backscroll.storage.values import check_count, check_id, check_type, clean_json, clean_object
 
 Threads = list[Thread]
+
+FILTER_COUNT = 500
+"""Properties that a thread is found by, at most: the databases take no longer statements."""
 
 
 class StoreThreads(Opening):
     """The calls for threads."""
 
+    @whole
     async def save(self, thread: Thread) -> Thread:
         """Write what was changed in a thread since it was loaded or saved, in one transaction, and return the thread.
 
@@ -36,6 +40,7 @@ class StoreThreads(Opening):
         """Return a thread with all its messages, or None."""
         return await (await self._ready()).get_thread(check_id(thread_id))
 
+    @whole
     async def get_or_create(self, thread_id: str) -> Thread:
         """Return a thread; make and store it now when there is none. Concurrent calls make one."""
         provider = await self._ready()
@@ -45,10 +50,12 @@ class StoreThreads(Opening):
             thread = await provider.get_thread(check_id(thread_id))
         return thread or await self.get_or_create(thread_id)
 
+    @whole
     async def delete(self, thread_id: str) -> bool:
         """Delete a thread with its messages, aliases, answers and files; False when there is none."""
         return await self.delete_many([thread_id]) > 0
 
+    @whole
     async def delete_many(self, thread_ids: Iterable[str]) -> int:
         """Delete threads as `delete` does, in one transaction or several, and return how many there were."""
         if isinstance(thread_ids, str) or not isinstance(thread_ids, Iterable):
@@ -57,6 +64,7 @@ class StoreThreads(Opening):
         await self._attachments.discard_dropped()
         return count
 
+    @whole
     async def list_threads(
         self,
         limit: int = 100,
@@ -69,6 +77,8 @@ class StoreThreads(Opening):
         """Return one page of threads, newest first, and how many there are in all: `(page, total)`."""
         check_count(limit, "limit")
         check_count(offset, "offset", 0)
+        agent_name = None if agent_name is None else check_id(agent_name, "agent_name")
+        user_id = None if user_id is None else check_id(user_id, "user_id")
         provider = await self._ready()
         page = await provider.list_threads(
             limit=limit, offset=offset, agent_name=agent_name, user_id=user_id, with_messages=with_messages
@@ -81,19 +91,21 @@ class StoreThreads(Opening):
             check_count(limit, "limit")
         return await (await self._ready()).list_threads(limit=limit, with_messages=with_messages)
 
+    @whole
     async def find_by_attributes(self, attributes: dict[str, Any]) -> Threads:
         """Return the threads whose attributes have all these top-level values, newest first. No filters: all threads.
 
         Equality is JSON equality: `5`, `5.0`, `"5"`, `true` and `null` differ, and a missing key is not `null`.
         """
-        return await (await self._ready()).find_by_attributes(clean_object(attributes, "attributes"))
+        return await (await self._ready()).find_by_attributes(_check_filters(attributes, "attributes"))
 
+    @whole
     async def find_by_platform(self, name: str, place: dict[str, Any]) -> Threads:
         """Return the threads that live at this place of a platform, such as `("slack", {"channel": "C1"})`.
 
         Newest first; no filters: all of the platform. Equality as in `find_by_attributes`.
         """
-        return await (await self._ready()).find_by_platform(check_id(name, "name"), clean_object(place, "place"))
+        return await (await self._ready()).find_by_platform(check_id(name, "name"), _check_filters(place, "place"))
 
     async def find_by_source(self, name: str, place: dict[str, Any]) -> Threads:
         """Do as `find_by_platform`, by its older name."""
@@ -128,3 +140,14 @@ class StoreThreads(Opening):
     async def list(self, limit: int = 100, offset: int = 0) -> Threads:
         """Return one page of threads, newest first."""
         return (await self.list_threads(limit, offset))[0]
+
+
+def _check_filters(wanted: dict[str, Any], name: str) -> dict[str, Any]:
+    """Clean what threads are found by.
+
+    Raises: ValueError: it is no JSON object, or has more than 500 keys.
+    """
+    cleaned = clean_object(wanted, name)
+    if len(cleaned) > FILTER_COUNT:
+        raise ValueError(f"{name} has {FILTER_COUNT} keys at most, got {len(cleaned)}")
+    return cleaned

@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from backscroll.errors import StorageError, StorageRefusedError, StorageUnavailableError, StoreClosedError
 from backscroll.storage import memory
-from backscroll.storage.models import Message, Thread
+from backscroll.storage.files import LocalFiles
+from backscroll.storage.models import Attachment, Message, Thread
 from backscroll.storage.sql import Provider
 from backscroll.storage.store import ThreadStore
 
@@ -322,3 +323,31 @@ async def test_cancelled_calls_give_their_connections_back(url: str) -> None:
             await asyncio.gather(*calls, return_exceptions=True)
         assert await store.get("t") is not None
     assert pooled(store, "checkedout") == 0
+
+
+@pytest.mark.parametrize("steps", range(0, 40, 3))
+async def test_close_lets_calls_of_several_steps_end(url: str, tmp_path: Path, steps: int) -> None:
+    store = ThreadStore(url, files=LocalFiles(tmp_path / "files"))
+    attachment = Attachment(name="a", content=b"content")
+    await store.save(Thread(id="t", messages=[Message(id="m", role="user", attachments=[attachment])]))
+    calls = [
+        asyncio.create_task(store.delete_message("m")),
+        asyncio.create_task(store.list_threads()),
+        asyncio.create_task(store.search_threads("nothing")),
+    ]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await store.close()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    if steps == 0:  # none had begun
+        assert [type(outcome) for outcome in outcomes] == [StoreClosedError] * 3
+    else:
+        assert [type(outcome) for outcome in outcomes] == [bool, tuple, tuple]
+        assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+
+
+async def test_closed_store_is_unhealthy_on_any_provider() -> None:
+    store = ThreadStore(provider=memory.Provider())
+    assert (await store.health_check())["status"] == "healthy"
+    await store.close()
+    assert (await store.health_check())["status"] == "unhealthy"

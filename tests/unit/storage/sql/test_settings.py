@@ -91,3 +91,15 @@ async def test_settings_reach_the_pool_of_postgresql() -> None:
     pool = provider.database.engine.pool
     assert (pool.size(), pool._max_overflow, pool._timeout, pool._recycle) == (2, 1, 3, 60)  # type: ignore[attr-defined]  # the pool's class
     await provider.close()
+
+
+@pytest.mark.parametrize("value", ["ful", "off", "FULL", 1, None])
+def test_unknown_synchronous_is_refused(value: Any) -> None:
+    with pytest.raises(StorageRefusedError, match="synchronous is neither full nor normal"):
+        Provider("threads.db", synchronous=value)
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_pgbouncer_is_a_switch(value: Any) -> None:
+    with pytest.raises(StorageRefusedError, match="pgbouncer is neither true nor false"):
+        Provider("postgresql://localhost/bot", pgbouncer=value)
