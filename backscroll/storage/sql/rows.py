@@ -8,7 +8,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, select
@@ -47,7 +46,14 @@ _REACTIONS = (
     .where(message_reactions.c.message_id == messages.c.id, message_reactions.c.removed_at.is_(None))
     .scalar_subquery()
 )
-_MESSAGES = select(*MESSAGE_COLUMNS, _FILES.label("files"), _REACTIONS.label("reactions")).order_by(messages.c.sequence)
+# In the order of the model's fields, and behind them what is not the model's.
+_MESSAGE_FIELDS = tuple(Message.model_fields)
+_FIELD_COLUMNS = {"attachments": _FILES.label("attachments"), "reactions": _REACTIONS.label("reactions")}
+_MESSAGES = select(
+    *(_FIELD_COLUMNS[name] if name in _FIELD_COLUMNS else messages.c[name] for name in _MESSAGE_FIELDS),
+    messages.c.content_blocks,
+    messages.c.thread_id,
+).order_by(messages.c.sequence)
 _BY_IDS = _MESSAGES.where(any_of(messages.c.id, "ids"))
 _OF_THREADS = _MESSAGES.where(any_of(messages.c.thread_id, "ids"))
 _OF_THREAD = _MESSAGES.where(
@@ -63,9 +69,6 @@ Place = tuple[str, str, str, str]
 """An external id as the database's rows have it: platform, workspace, channel, id."""
 
 _MARKED = ("attributes", "metrics", "platforms", "source")
-_MESSAGE_FIELDS = tuple(column.name for column in MESSAGE_COLUMNS if column.name in Message.model_fields)
-_IN_ORDER = dict[str, Any].fromkeys(Message.model_fields)
-_message_fields = attrgetter(*_MESSAGE_FIELDS)
 _OBJECTS = ("source", "platforms", "attributes", "tool_calls", "metrics")
 _PLAIN = ("id", "role", "name", "tool_call_id", "token_count", "created_at", "edited_at", "deleted_at")
 
@@ -197,7 +200,7 @@ async def read_thread_rows(
     by_thread: dict[str, list[Message]] = defaultdict(list)
     for start in range(0, len(rows) if with_messages else 0, CHUNK_COUNT):
         ids = {"ids": [row.id for row in rows[start : start + CHUNK_COUNT]]}
-        for row in await connection.execute(_OF_THREADS, ids):
+        for row in (await connection.execute(_OF_THREADS, ids)).all():
             by_thread[row.thread_id].append(_build_message(row))
     return [build_thread(row, by_thread[row.id]) for row in rows]
 
@@ -205,12 +208,12 @@ async def read_thread_rows(
 async def read_range(connection: Connection, thread_id: str, first: int, before: int) -> list[Message]:
     """Read a thread's messages with sequences from `first` up to, not including, `before`."""
     where = {"thread_id": thread_id, "first": first, "before": before}
-    return [_build_message(row) for row in await connection.execute(_OF_THREAD, where)]
+    return [_build_message(row) for row in (await connection.execute(_OF_THREAD, where)).all()]
 
 
 async def read_by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[str, Message]]:
     """Read messages by id: `{id: (thread_id, message)}`; unknown ids are left out."""
-    rows = await connection.execute(_BY_IDS, {"ids": list(ids)})
+    rows = (await connection.execute(_BY_IDS, {"ids": list(ids)})).all()
     return {row.id: (row.thread_id, _build_message(row)) for row in rows}
 
 
@@ -222,13 +225,15 @@ def build_thread(row: Row[Any], its_messages: list[Message]) -> Thread:
 
 
 def _build_message(row: Row[Any]) -> Message:
-    fields = _IN_ORDER | dict(zip(_MESSAGE_FIELDS, _message_fields(row), strict=True))
-    attachments = [
-        Attachment.model_construct(**dict(zip(_FILE_FIELDS, file, strict=True))) for _, *file in sorted(row.files or ())
+    fields = dict(zip(_MESSAGE_FIELDS, row, strict=False))
+    if row.content_blocks is not None:
+        fields["content"] = row.content_blocks
+    fields["attachments"] = [
+        Attachment.model_construct(**dict(zip(_FILE_FIELDS, file, strict=True)))
+        for _, *file in sorted(fields["attachments"] or ())
     ]
     reactions: dict[str, list[str]] = {}
-    for _, emoji, user_id in sorted(row.reactions or ()):
+    for _, emoji, user_id in sorted(fields["reactions"] or ()):
         reactions.setdefault(emoji, []).append(user_id)
-    return Message.from_stored(
-        fields | {"content": content_of(row), "attachments": attachments, "reactions": reactions}
-    )
+    fields["reactions"] = reactions
+    return Message.from_stored(fields)

@@ -3,7 +3,7 @@
 Proved by `tests/unit/storage/sql/test_types.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,12 +41,12 @@ class Instant(TypeDecorator[datetime]):
             return instant
         return instant.replace(tzinfo=None).isoformat(" ", "microseconds")
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        instant: datetime = value if dialect.name == "postgresql" else datetime.fromisoformat(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        # Of a message four values are instants, so one call each and not the three of process_result_value().
+        if dialect.name != "postgresql":
+            return lambda value: None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
         # asyncpg gives the first and the last instant of all without a zone: to PostgreSQL they are infinite.
-        return instant if instant.tzinfo is UTC else instant.replace(tzinfo=UTC)
+        return lambda value: value if value is None or value.tzinfo is UTC else value.replace(tzinfo=UTC)
 
 
 class Texts(TypeDecorator[list[str]]):
