@@ -15,6 +15,7 @@ from backscroll.errors import StorageError
 from backscroll.storage.files import FileStore, Held, LocalFiles
 from backscroll.storage.models import Attachment, Message, file_location
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.tasks import Tasks
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Attachments:
         self._provider = provider
         self._files = files
         self._passing: Path | None = None
-        self._writing: set[asyncio.Task[object]] = set()
+        self._tasks = Tasks()
 
     @property
     def files(self) -> FileStore:
@@ -51,10 +52,7 @@ class Attachments:
         ]
         if not bringing:
             return await commit()
-        task = asyncio.ensure_future(self._write(bringing, commit))
-        self._writing.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return await self._tasks.run(self._write(bringing, commit))
 
     async def read(self, attachment: Attachment) -> bytes | None:
         """Return an attachment's content; None when the file store does not have it."""
@@ -75,8 +73,7 @@ class Attachments:
 
     async def close(self) -> None:
         """Wait for what is under way."""
-        while self._writing:
-            await asyncio.wait(self._writing)
+        await self._tasks.ended()
         if self._passing is not None:
             await asyncio.to_thread(shutil.rmtree, self._passing, ignore_errors=True)
 
@@ -108,8 +105,3 @@ class Attachments:
         except StorageError:
             # The hold stays, and the content with it, until recover() can ask whether it is needed.
             return
-
-    def _ended(self, task: asyncio.Task[object]) -> None:
-        self._writing.discard(task)
-        if not task.cancelled():
-            task.exception()  # a caller that was cancelled does not collect it

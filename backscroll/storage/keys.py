@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
-from backscroll.storage.values import ID_LENGTH, clean_text
+from backscroll.storage.values import ID_LENGTH, check_text
 
 _FIELDS = {
     "slack": ("team", "channel", "thread_ts", "ts"),
@@ -109,10 +109,7 @@ def _name(value: Any) -> str | None:
 
 def _clean_parts(key: "ThreadKey | ExternalId") -> None:
     for name in key.__slots__:
-        value = getattr(key, name)
-        if not isinstance(value, str):
-            raise ValueError(f"{name} is a text, got {type(value).__name__}")
-        object.__setattr__(key, name, clean_text(value))
+        object.__setattr__(key, name, check_text(getattr(key, name), name))
     length = len(_join(*(getattr(key, name) for name in key.__slots__)))
     if length > ID_LENGTH:
         raise ValueError(f"a key has {ID_LENGTH} characters at most when written as an alias, got {length}")

@@ -17,7 +17,7 @@ import re2  # type: ignore[import-untyped]  # it has no types
 import regex
 
 from backscroll.errors import SearchTimeoutError
-from backscroll.storage.values import canonical_json, clean_text
+from backscroll.storage.values import canonical_json, check_text
 
 SEARCHED_LENGTH = 100_000
 """Characters of a text that are searched: the first."""
@@ -27,6 +27,9 @@ WORD_LENGTH = 64
 
 PATTERN_LENGTH = 1_000
 PATTERN_TIMEOUT_S = 5.0
+
+MARKED = ("attributes", "metrics", "platforms", "source")
+"""The objects of a message whose values it is found by."""
 
 # Accents of Latin, Greek and Cyrillic, points of Hebrew and Arabic, enclosing marks, variation selectors, joiners and
 # other format characters, skin tones. Not the marks of other scripts: there they make another word.
@@ -102,7 +105,7 @@ class Search:
 
         Raises: ValueError: it is no text.
         """
-        query = _check_query(query)
+        query = check_text(query, "a query")
         return cls(part=fold(query)) if substring else cls(words=query_words(query))
 
     @property
@@ -129,7 +132,7 @@ class Pattern:
 
         Raises: ValueError: it is no text, cannot be read, or has more than 1,000 characters.
         """
-        query = _check_query(query)
+        query = check_text(query, "a query")
         if len(query) > PATTERN_LENGTH:
             raise ValueError(f"a pattern has {PATTERN_LENGTH} characters at most, got {len(query)}")
         options = re2.Options()
@@ -177,9 +180,3 @@ def _cut(folded: str) -> Iterator[str]:
 
 def _pairs(word: str) -> list[str]:
     return [word[start : start + 2] for start in range(len(word) - 1)]
-
-
-def _check_query(query: str) -> str:
-    if not isinstance(query, str):
-        raise ValueError(f"a query is a text, got {type(query).__name__}")
-    return clean_text(query)

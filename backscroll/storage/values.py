@@ -45,6 +45,16 @@ def clean_text(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
+def check_text(value: str, name: str) -> str:
+    """Clean a text and return it.
+
+    Raises: ValueError: it is none.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is a text, got {type(value).__name__}")
+    return clean_text(value)
+
+
 def check_id(value: str, name: str = "id") -> str:
     """Clean an id or alias and return it.
 

@@ -6,7 +6,6 @@ with one does not touch its neighbours. Proved by `tests/contract/test_record.py
 `tests/scenario/test_two_processes.py`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, delete, select, tuple_, update
@@ -97,11 +96,9 @@ async def append_batch(connection: Connection, items: list[Item]) -> None:
         await connection.execute(_DELETE_THREADS, {"ids": unused})
 
 
-async def insert_threads(connection: Connection, new: Iterable[Thread]) -> None:
+async def _insert_threads(connection: Connection, new: list[Thread]) -> None:
     """Insert threads whose ids nobody else has, with what they are found by."""
-    await connection.execute(
-        threads.insert().inline().values(updated_at=now()), [thread_values(thread) for thread in new]
-    )
+    await connection.execute(_INSERT_THREADS, [thread_values(thread) for thread in new])
     properties = [row for thread in new for row in property_values(thread.id, thread.attributes, thread.platforms)]
     if properties:
         await connection.execute(thread_properties.insert(), properties)
@@ -131,7 +128,7 @@ async def _find_by_alias(batch: _Batch, items: list[Item]) -> None:
         rows = [{"alias": alias, "thread_id": thread.id} for alias, thread in made.items()]
         won = set((await batch.connection.execute(insert, rows)).scalars())
         if won:
-            await insert_threads(batch.connection, [made[alias] for alias in sorted(won)])
+            await _insert_threads(batch.connection, [made[alias] for alias in sorted(won)])
             batch.opened += [made[alias].id for alias in won]
         # Who lost has waited for the winner's commit, and reads its thread now.
         found |= dict((await batch.connection.execute(_ALIASES, {"ids": list(made)})).all())

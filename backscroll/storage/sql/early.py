@@ -55,11 +55,6 @@ async def find_or_expect(connection: Connection, external: ExternalId) -> str | 
             return None if holder.message_id is None else str(holder.message_id)
 
 
-async def find_holder(connection: Connection, external: ExternalId) -> str | None:
-    """Return the message that holds an external id, or None."""
-    return (await connection.execute(_HOLDER, external_values(external))).scalar_one_or_none()
-
-
 async def hold_early(connection: Connection, external: ExternalId, **change: Any) -> None:
     """Keep a change until its message comes; `change` are columns of `early_events`."""
     values = {"id": new_id(), **external_values(external), **change}

@@ -9,7 +9,7 @@ cancelled. Each is repeated after a deadlock or a lost connection, so what it do
 import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, CursorResult, Dialect, Engine, Executable, Row
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from backscroll.errors import StoreClosedError
 from backscroll.storage.sql.failures import is_repeatable, translate
 from backscroll.storage.sql.settings import PoolSettings
+from backscroll.storage.tasks import Tasks
 from backscroll.storage.values import from_json, to_json
 
 T = TypeVar("T")
@@ -54,14 +55,14 @@ class Database(ABC):
 
     def __init__(self, url: URL) -> None:
         self.url = url
-        self._under_way: set[asyncio.Future[Any]] = set()
+        self._tasks = Tasks()
         self._closing: asyncio.Task[None] | None = None
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which changes nothing. On SQLite all its selects see one state of the database."""
-        # A thread cannot be stopped; a connection that is waited for in the loop can.
         self._must_be_open()
-        return await self._run(self._repeat(self._read, work), to_its_end=self.is_sqlite)
+        # A thread cannot be stopped; a connection that is waited for in the loop can.
+        return await self._tasks.run(self._repeat(self._read, work), to_its_end=self.is_sqlite)
 
     async def rows(self, query: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         """Read what one select finds."""
@@ -74,7 +75,7 @@ class Database(ABC):
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction and commit it."""
         self._must_be_open()
-        return await self._run(self._repeat(self._write, work), to_its_end=True)
+        return await self._tasks.run(self._repeat(self._write, work))
 
     async def write_unshielded(self, work: Work[T]) -> T:
         """Do as `write` for a caller that is a task of its own, which nobody cancels and `close()` comes after."""
@@ -100,8 +101,7 @@ class Database(ABC):
     async def _dispose(self) -> None: ...
 
     async def _close(self) -> None:
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        await self._tasks.ended()
         await self._dispose()
         await self.engine.dispose()
 
@@ -115,21 +115,9 @@ class Database(ABC):
                     raise translate(error, self.url) from None
             attempt += 1
 
-    async def _run(self, work: Coroutine[Any, Any, T], *, to_its_end: bool) -> T:
-        """Run a task that `close()` waits for; `to_its_end`, also when its caller is cancelled."""
-        task = asyncio.ensure_future(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._ended)
-        return await (asyncio.shield(task) if to_its_end else task)
-
     def _must_be_open(self) -> None:
         if self._closing is not None:
             raise StoreClosedError("The store is closed.", "Open a new ThreadStore.")
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # a caller that was cancelled does not collect it
 
 
 def engine_options(pool: PoolSettings) -> dict[str, Any]:

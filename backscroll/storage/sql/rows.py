@@ -24,12 +24,13 @@ from backscroll.storage.models import (
     plain_text,
 )
 from backscroll.storage.provider.rows import standing
-from backscroll.storage.search import fold, index_words, property_marks
+from backscroll.storage.search import MARKED, fold, index_words, property_marks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.tables import message_files, message_reactions, messages, threads
 from backscroll.storage.sql.types import any_of, json_list, json_row
 from backscroll.storage.values import canonical_json, utc_now
 
+NEWEST_FIRST = (threads.c.updated_at.desc(), threads.c.id.desc())
 # What a search looks up is for the database alone.
 _UNREAD = ("number", "search_text", "search_words")
 THREAD_COLUMNS = tuple(column for column in threads.c if column.name not in _UNREAD)
@@ -68,7 +69,6 @@ CHUNK_COUNT = 500
 Place = tuple[str, str, str, str]
 """An external id as the database's rows have it: platform, workspace, channel, id."""
 
-_MARKED = ("attributes", "metrics", "platforms", "source")
 _OBJECTS = ("source", "platforms", "attributes", "tool_calls", "metrics")
 _PLAIN = ("id", "role", "name", "tool_call_id", "token_count", "created_at", "edited_at", "deleted_at")
 
@@ -81,8 +81,7 @@ def thread_values(thread: Thread) -> dict[str, Any]:
 
 def title_values(title: str) -> dict[str, str]:
     """Lay out what a title is searched by."""
-    folded = fold(title)
-    return {"search_text": folded, "search_words": " ".join(dict.fromkeys(index_words(folded)))}
+    return _searched(title)
 
 
 def message_values(thread_id: str, message: Message, external: ExternalId | None) -> dict[str, Any]:
@@ -107,10 +106,7 @@ def content_values(content: Content) -> dict[str, Any]:
 
 def search_values(text: str, carrier: Message | Row[Any], **changed: Any) -> dict[str, str]:
     """Lay out what a message is found by: its text, and what the carrier's objects hold, or those that changed."""
-    folded = fold(text)
-    marks = property_marks({name: changed.get(name, getattr(carrier, name)) for name in _MARKED})
-    words = dict.fromkeys(chain(index_words(folded), marks))
-    return {"search_text": folded, "search_words": " ".join(words)}
+    return _searched(text, property_marks({name: changed.get(name, getattr(carrier, name)) for name in MARKED}))
 
 
 def content_of(row: Row[Any]) -> Content:
@@ -222,6 +218,11 @@ def build_thread(row: Row[Any], its_messages: list[Message]) -> Thread:
     fields = {name: value for name, value in row._asdict().items() if name in Thread.model_fields}
     thread = Thread.model_construct(**fields, messages=its_messages)
     return remember(thread)
+
+
+def _searched(text: str, marks: Iterable[str] = ()) -> dict[str, str]:
+    folded = fold(text)
+    return {"search_text": folded, "search_words": " ".join(dict.fromkeys(chain(index_words(folded), marks)))}
 
 
 def _build_message(row: Row[Any]) -> Message:

@@ -10,18 +10,14 @@ from backscroll.storage.search import SEARCHED_LENGTH, Pattern, Search
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.matching import TRIGRAM_LENGTH, fits
 from backscroll.storage.sql.rejected import SqlRejected
-from backscroll.storage.sql.rows import THREAD_COLUMNS, read_thread_rows
+from backscroll.storage.sql.rows import NEWEST_FIRST, THREAD_COLUMNS, read_thread_rows
 from backscroll.storage.sql.tables import messages, threads
 from backscroll.storage.sql.types import any_of
 
 _PAGE_THREADS = 200
 _PAGE_TEXTS = 200
 _HAS_TRIGRAMS = text("SELECT count(*) FROM pg_indexes WHERE indexname = 'messages_trigrams'")
-_NEWEST_IDS = (
-    select(threads.c.id, threads.c.updated_at)
-    .order_by(threads.c.updated_at.desc(), threads.c.id.desc())
-    .limit(_PAGE_THREADS)
-)
+_NEWEST_IDS = select(threads.c.id, threads.c.updated_at).order_by(*NEWEST_FIRST).limit(_PAGE_THREADS)
 _BY_IDS = select(*THREAD_COLUMNS).where(any_of(threads.c.id, "ids"))
 _TEXTS = (
     select(messages.c.thread_id, messages.c.sequence, func.substr(messages.c.content, 1, SEARCHED_LENGTH).label("text"))
@@ -57,7 +53,7 @@ class SqlSearch(SqlRejected):
             query = (
                 select(*THREAD_COLUMNS)
                 .join(found, found.c.thread_id == threads.c.id)
-                .order_by(found.c.rank, threads.c.updated_at.desc(), threads.c.id.desc())
+                .order_by(found.c.rank, *NEWEST_FIRST)
                 .limit(limit)
                 .offset(offset)
             )

@@ -13,6 +13,7 @@ from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.primitives import SqlPrimitives
 from backscroll.storage.sql.rows import (
     CHUNK_COUNT,
+    NEWEST_FIRST,
     THREAD_COLUMNS,
     build_thread,
     hashes_of,
@@ -28,7 +29,7 @@ _BY_ID = select(*THREAD_COLUMNS).where(threads.c.id == bindparam("thread_id"))
 _LOCK_ANSWERS = select(answers.c.id).where(any_of(answers.c.thread_id, "ids")).order_by(answers.c.id).with_for_update()
 _LOCK_ALL = select(threads.c.id).where(any_of(threads.c.id, "ids")).order_by(threads.c.id).with_for_update()
 _DELETE = delete(threads).where(any_of(threads.c.id, "ids"))
-_NEWEST = select(*THREAD_COLUMNS).order_by(threads.c.updated_at.desc(), threads.c.id.desc())
+_NEWEST = select(*THREAD_COLUMNS).order_by(*NEWEST_FIRST)
 
 _RARE_COUNT = 1000
 """Threads from which on a property is common."""

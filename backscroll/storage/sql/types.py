@@ -106,26 +106,6 @@ class json_list(FunctionElement[Any]):  # noqa: N801  # stands in a query as the
     inherit_cache = True
 
 
-@compiles(json_row, "postgresql")
-def _json_row_postgresql(element: json_row, compiler: Any, **kw: Any) -> str:
-    return f"json_build_array({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(json_row, "sqlite")
-def _json_row_sqlite(element: json_row, compiler: Any, **kw: Any) -> str:
-    return f"json_array({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(json_list, "postgresql")
-def _json_list_postgresql(element: json_list, compiler: Any, **kw: Any) -> str:
-    return f"json_agg({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(json_list, "sqlite")
-def _json_list_sqlite(element: json_list, compiler: Any, **kw: Any) -> str:
-    return f"json_group_array({compiler.process(element.clauses, **kw)})"
-
-
 class now(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is
     """The storage's clock: PostgreSQL's own; on SQLite this machine's, which all its users share."""
 
@@ -171,11 +151,17 @@ class later_of(FunctionElement[datetime]):  # noqa: N801  # stands in a query as
     inherit_cache = True
 
 
-@compiles(later_of, "postgresql")
-def _later_of_postgresql(element: later_of, compiler: Any, **kw: Any) -> str:
-    return f"greatest({compiler.process(element.clauses, **kw)})"
+def _named(function: type[FunctionElement[Any]], dialect: str, name: str) -> None:
+    """Write a function by the name that it has in a dialect."""
+
+    @compiles(function, dialect)
+    def write(element: FunctionElement[Any], compiler: Any, **kw: Any) -> str:
+        return f"{name}({compiler.process(element.clauses, **kw)})"
 
 
-@compiles(later_of, "sqlite")
-def _later_of_sqlite(element: later_of, compiler: Any, **kw: Any) -> str:
-    return f"max({compiler.process(element.clauses, **kw)})"
+_named(json_row, "postgresql", "json_build_array")
+_named(json_row, "sqlite", "json_array")
+_named(json_list, "postgresql", "json_agg")
+_named(json_list, "sqlite", "json_group_array")
+_named(later_of, "postgresql", "greatest")
+_named(later_of, "sqlite", "max")

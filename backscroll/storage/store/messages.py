@@ -6,12 +6,10 @@ Proved by `tests/contract/test_messages.py`, `test_reactions.py` and `test_files
 from typing import Any
 
 from backscroll.storage.models import Attachment, Content, Message, Thread
+from backscroll.storage.search import MARKED
 from backscroll.storage.store.opening import whole
 from backscroll.storage.store.threads import StoreThreads
 from backscroll.storage.values import check_count, check_id, check_type, clean_json, clean_text
-
-ROOTS = ("attributes", "metrics", "platforms", "source")
-"""What `find_messages_by_attribute` looks into."""
 
 
 class StoreMessages(StoreThreads):
@@ -105,7 +103,7 @@ class StoreMessages(StoreThreads):
             It begins with `attributes`, `metrics`, `platforms` or `source`.
         """
         keys = tuple(path.split(".") if isinstance(path, str) else check_type(path, list, "path"))
-        if len(keys) < 2 or keys[0] not in ROOTS or not all(isinstance(key, str) for key in keys):
-            raise ValueError(f"path is one of {', '.join(ROOTS)}, and the keys inside it")
+        if len(keys) < 2 or keys[0] not in MARKED or not all(isinstance(key, str) for key in keys):
+            raise ValueError(f"path is one of {', '.join(MARKED)}, and the keys inside it")
         provider = await self._ready()
         return await provider.find_messages_by_attribute(tuple(clean_text(key) for key in keys), clean_json(value))

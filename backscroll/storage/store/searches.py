@@ -12,7 +12,7 @@ from backscroll.storage.provider import StorageProvider
 from backscroll.storage.search import Pattern, Search
 from backscroll.storage.store.messages import StoreMessages
 from backscroll.storage.store.opening import whole
-from backscroll.storage.values import check_count, check_id
+from backscroll.storage.values import check_count, check_id, check_text
 
 
 class FoundMessage(NamedTuple):
@@ -35,7 +35,7 @@ class StoreSearches(StoreMessages):
 
         Args: substring: the query, as it stands, is a part of the title; under 3 characters, every title is read.
         """
-        return await self._search(query, limit, substring, with_messages, titles=True, contents=False)
+        return await self._search(Search.of(query, substring=substring), limit, with_messages, titles=True)
 
     @whole
     async def search_by_content(
@@ -55,7 +55,7 @@ class StoreSearches(StoreMessages):
         Raises: ValueError: a pattern that cannot be read. SearchTimeoutError: it was tried for 5 s.
         """
         if not regex:
-            return await self._search(query, limit, substring, with_messages, titles=False, contents=True)
+            return await self._search(Search.of(query, substring=substring), limit, with_messages, contents=True)
         if substring:
             raise ValueError("a search is by regex or by substring, not both")
         pattern = Pattern(query)
@@ -80,10 +80,10 @@ class StoreSearches(StoreMessages):
         Order: those whose title fits, then the others; in each group newest first. Words and `substring` as in
         `search_by_title`; they stand all in the title, or all in one message.
         """
-        page = await self._search(query, limit, substring, with_messages, titles=True, contents=True, offset=offset)
+        search = Search.of(query, substring=substring)
+        page = await self._search(search, limit, with_messages, titles=True, contents=True, offset=offset)
         if 0 < len(page) < limit:
             return page, offset + len(page)
-        search = Search.of(query, substring=substring)
         if search.finds_nothing:
             return page, 0
         return page, await self.provider.count_found(search, titles=True, contents=True)
@@ -114,9 +114,7 @@ class StoreSearches(StoreMessages):
     @whole
     async def get_by_permalink(self, url: str) -> FoundMessage | None:
         """Return what a Slack archive link or a Discord jump link leads to, `(thread, message)`, or None."""
-        if not isinstance(url, str):
-            raise ValueError(f"url is a text, got {type(url).__name__}")
-        link = Permalink.read(url)
+        link = Permalink.read(check_text(url, "url"))
         provider = await self._ready()
         if link is None:
             return None
@@ -136,16 +134,14 @@ class StoreSearches(StoreMessages):
 
     async def _search(
         self,
-        query: str,
+        search: Search,
         limit: int,
-        substring: bool,
         with_messages: bool,
         *,
-        titles: bool,
-        contents: bool,
+        titles: bool = False,
+        contents: bool = False,
         offset: int = 0,
     ) -> list[Thread]:
-        search = Search.of(query, substring=substring)
         check_count(limit, "limit")
         check_count(offset, "offset", 0)
         provider = await self._ready()
