@@ -3,6 +3,7 @@
     BackscrollError
     ├── StorageError (a RuntimeError)
     │   ├── StorageUnavailableError    the database does not answer now; asking again may help
+    │   │   └── EchoPendingError
     │   ├── StorageRefusedError        the database answers, and says no; asking again does not help
     │   │   └── SchemaTooNewError
     │   ├── StoreClosedError
@@ -11,6 +12,7 @@
     │   ├── MessageExistsError
     │   ├── AliasInUseError
     │   ├── SearchTimeoutError
+    │   ├── FileGoneError
     │   └── AnswerLostError
     ├── AdapterError                   the platform refuses; asking again does not help
     │   └── AdapterUnavailableError    the platform does not answer now; asking again may help
@@ -74,6 +76,14 @@ class SearchTimeoutError(StorageError):
     """The search took too long."""
 
 
+class EchoPendingError(StorageUnavailableError):
+    """A post of ours came back before it is known whose it is."""
+
+
+class FileGoneError(StorageError):
+    """The content of an attachment is not kept."""
+
+
 class AnswerLostError(StorageError):
     """The answer was taken over, because its lease ended."""
 
@@ -83,7 +93,18 @@ class AdapterError(BackscrollError):
 
 
 class AdapterUnavailableError(AdapterError):
-    """The chat platform does not answer."""
+    """The chat platform does not answer.
+
+    `retry_after_s` is how long it asks to wait, None when it does not say. `is_certain`: what was asked for is not
+    done, for sure; otherwise nobody knows.
+    """
+
+    def __init__(
+        self, message: str = "", hint: str = "", *, retry_after_s: float | None = None, is_certain: bool = False
+    ) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
+        self.is_certain = is_certain
 
 
 class ConfigError(BackscrollError):

@@ -17,6 +17,7 @@ ARROWS = {
     "errors": set(),
     "storage": {"errors"},
     "adapters": {"errors", "storage"},
+    "testing": {"errors"},
     "bot": {"errors", "storage", "adapters"},
 }
 # Where a library may be named at all, and nowhere else.
@@ -27,6 +28,8 @@ LIBRARIES = {
     "aiosqlite": ["storage/sql/"],
     "asyncpg": ["storage/sql/"],
     "regex": ["storage/search.py"],
+    "aiohttp": ["adapters/slack/", "testing/"],
+    "cryptography": ["adapters/slack/"],
     "slack_bolt": ["adapters/slack/"],
     "slack_sdk": ["adapters/slack/"],
     "discord": ["adapters/discord/"],

@@ -4,13 +4,30 @@ The contract stands here; `tests/contract/test_adapters.py` runs it on every ada
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from backscroll.adapters.events import Event
-from backscroll.storage.keys import ThreadKey
-from backscroll.storage.models import Thread
+from backscroll.errors import AdapterError
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.models import Attachment, Thread
 from backscroll.storage.records import Part
+
+IsKept = Callable[[ExternalId], Awaitable[bool]]
+"""Tells whether a message of the platform is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an answer answers: where it stands, and who asked. `external_id` is its id in the key's channel."""
+
+    key: ThreadKey
+    external_id: str | None
+    author_id: str | None
 
 
 class Inbox(Protocol):
@@ -20,10 +37,28 @@ class Inbox(Protocol):
         """Keep an event; when this returns, the transaction that holds it has committed. A repeat changes nothing.
 
         Raises: StorageUnavailableError: it is not kept, or nobody knows: hand it over again, and acknowledge nothing.
+        ValueError: no storage could hold it.
         """
 
     async def reject(self, platform: str, reason: str, payload: dict[str, Any]) -> None:
         """Put an event aside that could not be understood. Errors as `record`."""
+
+    async def catch_up(self, platform: str, workspace: str) -> None:
+        """Read what the threads that were live lately said while nobody listened, and keep it.
+
+        Call it when events come in again after a start or a gap, and let nothing wait for it.
+
+        Raises: AdapterUnavailableError, StorageUnavailableError: the rest is read by the next call.
+        """
+
+    async def keep_watermark(self, platform: str, workspace: str) -> None:
+        """Note that all that was said in a workspace until now is kept, or will be delivered: `catch_up` begins there.
+
+        Raises: StorageUnavailableError: it is not noted; catch up before the next time.
+        """
+
+    async def keep_context(self, key: ThreadKey, context: dict[str, Any]) -> None:
+        """Keep what the platform says of where a person is while they talk to the bot; the last one stands."""
 
     async def recent_threads(self, limit: int) -> list[Thread]:
         """Return the newest threads without their messages, newest first."""
@@ -31,18 +66,43 @@ class Inbox(Protocol):
     async def thread_at(self, key: ThreadKey) -> Thread | None:
         """Return the thread that lives at a key now, or None."""
 
-    async def start_thread(self, key: ThreadKey) -> None:
-        """Let the key's next message begin a new thread; the old one is kept."""
+    async def start_thread(self, key: ThreadKey, *, asked_at: datetime | None = None) -> None:
+        """Let the key's next message begin a new thread; the old one is kept.
+
+        Args: asked_at: when this was asked for; a thread that has a message written since goes on, so that a repeat
+            parts nothing. None means now.
+        """
 
     async def open_thread(self, key: ThreadKey, thread_id: str) -> Thread | None:
         """Let a thread live at a key from now on, and return it; None when there is none of this id."""
 
 
+class Stream(ABC):
+    """One post that grows. Its texts are whole ones, each longer than the one before, and fit one part."""
+
+    external_id: str
+
+    @abstractmethod
+    async def show(self, text: str) -> None:
+        """Show the text so far; one that the platform does not take now is passed over."""
+
+    @abstractmethod
+    async def close(self, text: str) -> None:
+        """Show the final text, which may be another, and end. Errors as `Adapter.edit`."""
+
+
 class Adapter(ABC):
-    """One chat platform. `async with` connects; inside it answers can be posted, and `serve` takes events in."""
+    """One chat platform. `async with` connects; inside it answers can be posted, and `serve` takes events in.
+
+    Every call that asks the platform raises AdapterUnavailableError when it does not answer or asks to wait, and
+    AdapterError when it refuses, so that asking again does not help.
+    """
 
     platform: str
     """The first part of its keys, such as `slack`."""
+
+    streams = False
+    """Whether posts can grow: `open_stream` and `edit`."""
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -63,21 +123,72 @@ class Adapter(ABC):
         Raises: AdapterError: the platform refuses, and asking again does not help.
         """
 
+    # What goes out
+
     @abstractmethod
     def split(self, text: str) -> list[str]:
         """Cut an answer into texts that the platform takes, in order; together they say all of it."""
 
     @abstractmethod
     async def post(self, key: ThreadKey, part: Part) -> str:
-        """Post one part with its token and return its id in the key's channel.
+        """Post one part with its token and return its id in the key's channel."""
 
-        Raises: AdapterUnavailableError: it was not posted, or nobody knows. AdapterError: the platform refuses it.
-        """
+    async def upload(self, key: ThreadKey, part: Part, attachment: Attachment, content: bytes) -> str:
+        """Post a file and return the post's id in the key's channel."""
+        raise AdapterError(f"{self.platform} takes no files from this bot.")
 
-    async def find_posted(self, key: ThreadKey, parts: list[Part]) -> dict[int, str]:
+    async def edit(self, key: ThreadKey, external_id: str, text: str) -> None:
+        """Let a post of ours say something else; one that is gone stays gone."""
+        raise AdapterError(f"{self.platform} cannot change what was posted.")
+
+    async def remove(self, key: ThreadKey, external_id: str) -> None:
+        """Take a post of ours away; harmless when it is gone."""
+        raise AdapterError(f"{self.platform} cannot take away what was posted.")
+
+    async def open_stream(self, question: Question, part: Part) -> Stream:
+        """Post a part whose text is to grow."""
+        raise AdapterError(f"{self.platform} has no posts that grow.")
+
+    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
         """Look which of these parts were posted already: `{number: id in the channel}`.
 
-        Called before anything is posted again whose outcome is unknown. Errors as `post`. An adapter that cannot look
-        says so in its docstring; its parts may then be posted twice.
+        Called before anything is posted again whose outcome is unknown. An adapter that cannot look says so in its
+        docstring; its parts may then be posted twice.
         """
         return {}
+
+    async def react(self, key: ThreadKey, external_id: str, emoji: str) -> str:
+        """Put an emoji on a message, and return the bot's user id; harmless when it stands there."""
+        raise AdapterError(f"{self.platform} takes no reactions from this bot.")
+
+    async def typing(self, key: ThreadKey, text: str | None = None) -> None:
+        """Show for a while that the bot is at work, with a text where the platform has room for one."""
+
+    def working(self, key: ThreadKey, thread: Thread) -> AbstractAsyncContextManager[None]:
+        """Show that the bot is at work as long as this is entered; raises nothing.
+
+        Args: thread: what the handler sees of it.
+        """
+        return nullcontext()
+
+    # What is read back
+
+    def history(self, key: ThreadKey, *, since: datetime | None = None) -> AsyncIterator[list[Event]]:
+        """Read what a thread's place says now, oldest first, in pages.
+
+        Args: since: only what was written later; None means all.
+        """
+        return _nothing()
+
+    def download(self, workspace: str, attachment: Attachment) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Read a file that came with a message in a workspace.
+
+        Raises: AdapterError: the host is not the platform's, or what comes is not the file.
+        """
+        raise AdapterError(f"{self.platform} has no files.")
+
+
+async def _nothing() -> AsyncIterator[list[Event]]:
+    pages: list[list[Event]] = []
+    for page in pages:
+        yield page

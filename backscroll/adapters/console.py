@@ -13,6 +13,7 @@ import select
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self, TextIO
 
@@ -20,12 +21,13 @@ from backscroll.adapters.base import Adapter, Inbox
 from backscroll.adapters.events import MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Message, Role, Thread, short_title
+from backscroll.storage.models import Attachment, Message, Role, Thread, short_title
 from backscroll.storage.records import Part
 from backscroll.storage.values import ID_LENGTH, new_id
 
 KEY = ThreadKey("console", "local", "terminal", "terminal")
 USER = "you"
+BOT = "bot"
 RECENT_COUNT = 10
 RETRY_S = 1.0
 CHUNK_BYTES = 65_536
@@ -117,6 +119,15 @@ class ConsoleAdapter(Adapter):
             raise AdapterUnavailableError(f"stdout cannot be written: {error.strerror}.") from None
         self._printed = key.message(part.token)
         return part.token
+
+    async def upload(self, key: ThreadKey, part: Part, attachment: Attachment, content: bytes) -> str:
+        """Print the name and size of a file, which a terminal has no room for."""
+        return await self.post(key, replace(part, text=f"[{attachment.name}, {len(content):,} bytes]"))
+
+    async def react(self, key: ThreadKey, external_id: str, emoji: str) -> str:
+        """Tell of an emoji on a message."""
+        self._note(f"The bot reacts: {emoji}")
+        return BOT
 
     async def _take(self, inbox: Inbox, line: str) -> None:
         word, _, rest = line.partition(" ")

@@ -1,19 +1,27 @@
 """What happened on a platform, in the platform's terms but no platform's form.
 
-Frozen; a repr never shows a text. What becomes of each is said by `ConversationManager.record`.
+Frozen; a repr never shows a text. What becomes of each is said by `ConversationManager.record`. A channel that gets
+another id is storage's own `ChannelMove`.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Literal
 
-from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey
+from backscroll.storage.models import Attachment
+
+AuthorKind = Literal["person", "bot", "self"]
+"""Who wrote: a person, somebody else's bot, or this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePosted:
-    """A person wrote a message.
+    """Somebody wrote a message.
 
-    `external_id` is its id in the key's channel. `mentions_bot` and `is_direct` (a DM) say how it calls on the bot.
+    `external_id` is its id in the key's channel. `mentions_bot` and `is_direct` (a DM) say how it calls on the bot;
+    `is_reply` that its thread began with an earlier message. `files` have a `location` where their contents can be
+    fetched. `token` came with a post of ours. `is_late` marks what was read from the platform's history.
     """
 
     key: ThreadKey
@@ -22,8 +30,16 @@ class MessagePosted:
     text: str = field(repr=False)
     created_at: datetime
     author_name: str | None = field(default=None, repr=False)
+    author_kind: AuthorKind = "person"
     mentions_bot: bool = False
     is_direct: bool = False
+    is_reply: bool = False
+    channel_name: str | None = field(default=None, repr=False)
+    files: tuple[Attachment, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict, repr=False)
+    reactions: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    token: str | None = None
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +62,7 @@ class MessageDeleted:
 
 @dataclass(frozen=True, slots=True)
 class ReactionAdded:
-    """A person put an emoji on a message. `event_at` orders the reactions of one person on one message."""
+    """Somebody put an emoji on a message. `event_at` orders the reactions of one person on one message."""
 
     external: ExternalId
     emoji: str = field(repr=False)
@@ -56,7 +72,7 @@ class ReactionAdded:
 
 @dataclass(frozen=True, slots=True)
 class ReactionRemoved:
-    """A person took an emoji off a message."""
+    """Somebody took an emoji off a message."""
 
     external: ExternalId
     emoji: str = field(repr=False)
@@ -64,4 +80,4 @@ class ReactionRemoved:
     event_at: datetime
 
 
-Event = MessagePosted | MessageEdited | MessageDeleted | ReactionAdded | ReactionRemoved
+Event = MessagePosted | MessageEdited | MessageDeleted | ReactionAdded | ReactionRemoved | ChannelMove

@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from backscroll.adapters.base import Adapter
-from backscroll.bot.delivery import Delivery, Limits
+from backscroll.bot.delivery import Delivery, Fill, Limits
 from backscroll.bot.handling import Handler, place_of
+from backscroll.bot.turn import Fetch, Surroundings
 from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
@@ -33,6 +34,8 @@ class Answering:
     """Answers what is due on the given adapters' platforms, as long as it is entered.
 
     Leaving it stops: nothing more is taken, handlers may finish for `shutdown_grace_s`, then their answers wait again.
+
+    Args: fetch: gives the content of a message's file, as `Fetching.read`. fill: as `Delivery` has it.
     """
 
     def __init__(
@@ -42,13 +45,18 @@ class Answering:
         handler: Handler,
         limits: Limits | None = None,
         attachments: Attachments | None = None,
+        *,
+        fetch: Fetch | None = None,
+        fill: Fill | None = None,
     ) -> None:
         self._provider = provider
         self._platforms = list(adapters)
         self._limits = limits or Limits()
         self._owner = new_id()
+        attachments = attachments or Attachments(provider)
+        around = Surroundings(provider, self._limits.history_limit, attachments.files, fetch)
         self._delivery = Delivery(
-            provider, adapters, handler, self._limits, self._owner, attachments or Attachments(provider)
+            provider, adapters, handler, self._limits, self._owner, attachments, around=around, fill=fill
         )
         self._called = asyncio.Event()
         self._stopped = asyncio.Event()

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +20,7 @@ from backscroll.adapters.console import ConsoleAdapter
 from backscroll.bot.answering import Answering
 from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
 from backscroll.bot.delivery import Limits
+from backscroll.bot.fetching import Fetching
 from backscroll.bot.handling import Handler, place_of
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError
@@ -58,16 +59,31 @@ async def run_bot(config: Config) -> None:
         stack.push_async_callback(provider.close)
         if not await _until(stopped, _open(provider)):
             return
-        adapters = {adapter.platform: adapter for adapter in make_adapters(config.adapters)}
-        for adapter in adapters.values():
-            await stack.enter_async_context(adapter)
+        adapters, refused = await _connect(stack, make_adapters(config.adapters, provider))
         attachments = Attachments(provider)
         stack.push_async_callback(attachments.close)
-        answering = Answering(provider, adapters, config.handler_function, limits_of(config.bot), attachments)
-        manager = ConversationManager(provider, policy_of(config.bot), answering.wake)
+        fetching = Fetching(provider, adapters, attachments)
+        manager = ConversationManager(
+            provider,
+            policy_of(config.bot),
+            lambda: answering.wake(),  # noqa: PLW0108  # it is made below: each of the two needs the other
+            files_changed=fetching.wake,
+            adapters=adapters,
+            live_for=live_for(config.adapters),
+        )
+        answering = Answering(
+            provider,
+            adapters,
+            config.handler_function,
+            limits_of(config.bot),
+            attachments,
+            fetch=fetching.read,
+            fill=manager.fill,
+        )
+        await stack.enter_async_context(fetching)
         await stack.enter_async_context(answering)
         await stack.enter_async_context(_in_background(_sweep(provider, attachments)))
-        await _until(stopped, _serve(adapters.values(), manager, answering))
+        await _until(stopped, _serve(adapters.values(), manager, answering, refused))
 
 
 def make_provider(config: Config) -> StorageProvider:
@@ -86,9 +102,21 @@ def make_provider(config: Config) -> StorageProvider:
     return provider
 
 
-def make_adapters(configs: AdapterConfigs) -> list[Adapter]:
-    """Make an adapter for each platform that the configuration names."""
-    return [ConsoleAdapter()] if configs.console is not None else []
+def make_adapters(configs: AdapterConfigs, provider: StorageProvider) -> list[Adapter]:
+    """Make an adapter for each platform that the configuration names; what one has to keep goes to the provider."""
+    adapters: list[Adapter] = []
+    if configs.console is not None:
+        adapters.append(ConsoleAdapter())
+    if configs.slack is not None:
+        from backscroll.adapters.slack import SlackAdapter  # noqa: PLC0415  # half a second that others need not wait
+
+        adapters.append(SlackAdapter(configs.slack, provider))
+    return adapters
+
+
+def live_for(configs: AdapterConfigs) -> timedelta:
+    """Take from the configuration how long a thread is read back that nobody writes to."""
+    return timedelta(hours=configs.slack.catch_up_hours if configs.slack is not None else 0)
 
 
 def policy_of(bot: BotConfig) -> Policy:
@@ -129,12 +157,36 @@ async def _open(provider: StorageProvider) -> None:
         await asyncio.sleep(RETRY_S)
 
 
-async def _serve(adapters: Iterable[Adapter], manager: ConversationManager, answering: Answering) -> None:
+async def _connect(stack: AsyncExitStack, adapters: Iterable[Adapter]) -> tuple[dict[str, Adapter], list[AdapterError]]:
+    """Enter the adapters, and return those that their platforms took, and what the others said.
+
+    Raises: AdapterError: none was taken.
+    """
+    connected: dict[str, Adapter] = {}
+    refused: list[AdapterError] = []
+    for adapter in adapters:
+        try:
+            connected[adapter.platform] = await stack.enter_async_context(adapter)
+        except AdapterError as error:
+            log.error("%s is left: %s", adapter.platform, error)
+            refused.append(error)
+    if not connected and refused:
+        raise refused[0]
+    return connected, refused
+
+
+async def _serve(
+    adapters: Collection[Adapter],
+    manager: ConversationManager,
+    answering: Answering,
+    refused: Collection[AdapterError] = (),
+) -> None:
     """Take events in until no adapter has more, and answer what was asked.
 
-    One platform that refuses does not end the others; its error is raised when they have ended. After another error
-    what is left to answer is not waited for.
+    One platform that refuses does not end the others; its error is raised when they have ended. When none is left, or
+    after another error, what is left to answer is not waited for.
 
+    Args: refused: the errors of platforms that were not taken from the start.
     Raises: BrokenPipeError: nobody reads what an adapter posts; the answers wait for the next start.
     """
 
@@ -152,9 +204,9 @@ async def _serve(adapters: Iterable[Adapter], manager: ConversationManager, answ
         return None
 
     async def serve_all() -> None:
-        errors = [error for error in await asyncio.gather(*map(serve, adapters)) if error is not None]
-        errors.sort(key=lambda error: isinstance(error, AdapterError))
-        if not errors or isinstance(errors[0], AdapterError):
+        left = [error for error in await asyncio.gather(*map(serve, adapters)) if error is not None]
+        errors = sorted([*left, *refused], key=lambda error: isinstance(error, AdapterError))
+        if len(left) < len(adapters) and (not errors or isinstance(errors[0], AdapterError)):
             await answering.drained()
         if errors:
             raise errors[0]

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backscroll.bot.app import make_provider, run_bot
+from backscroll.bot.app import make_adapters, make_provider, run_bot
 from backscroll.bot.config import Config, load_config
 from backscroll.bot.handling import place_of
 from backscroll.errors import AdapterError, ConfigError, StorageError
@@ -48,11 +48,11 @@ def run(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
 
 @app.command()
 def check(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
-    """Check the configuration and the storage, changing nothing."""
+    """Check the configuration, the storage and the platforms' tokens, changing nothing."""
     _log_to_stderr(verbose)
     loaded = load_config(config)
     asyncio.run(_check(loaded))
-    typer.echo(f"{config} is right, and the storage can be used.")
+    typer.echo(f"{config} is right, and the storage and the platforms can be used.")
 
 
 def main() -> None:
@@ -104,6 +104,9 @@ async def _check(config: Config) -> None:
     provider = make_provider(config)
     try:
         await provider.check()
+        for adapter in make_adapters(config.adapters, provider):
+            async with adapter:
+                pass
     finally:
         await provider.close()
 

@@ -5,30 +5,25 @@ handler's work is not lost to an outage; the lease decides whether it is still o
 `tests/scenario/test_kill.py` and `tests/unit/bot/test_delivery.py`.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter
-from backscroll.bot.handling import Handler, HandlerError, place_of, run_handler
-from backscroll.bot.turn import make_turn
-from backscroll.errors import (
-    AdapterError,
-    AdapterUnavailableError,
-    AnswerLostError,
-    StorageUnavailableError,
-)
+from backscroll.bot.desk import AnswerDesk
+from backscroll.bot.growing import Growing
+from backscroll.bot.handling import Handler, HandlerError, Show, place_of, run_handler
+from backscroll.bot.sending import Sender, posts_of, until_kept
+from backscroll.bot.turn import Surroundings, Turn, make_turn
+from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError, FileGoneError
 from backscroll.storage.attachments import Attachments
+from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Message
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, FinalState, Part
 
 log = logging.getLogger(__name__)
-P = ParamSpec("P")
-T = TypeVar("T")
 
 BACK_OFF_S = (1.0, 4.0)
 """Seconds before the second and the third try; there is no fourth."""
@@ -37,7 +32,9 @@ TAKEOVERS = 5
 """How often an answer may be taken over from a process that died with it."""
 
 POST_BACK_OFF_S = 5.0
-"""Seconds before a platform that did not answer is tried again."""
+"""Seconds before a platform that did not answer is tried again, when it does not say how many."""
+
+Fill = Callable[[ThreadKey], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,10 @@ class Limits:
 
 
 class Delivery:
-    """Brings answers that this process holds to their end."""
+    """Brings answers that this process holds to their end.
+
+    Args: fill: keeps what stands in a thread that was begun without us, as `ConversationManager.fill`.
+    """
 
     def __init__(
         self,
@@ -64,6 +64,8 @@ class Delivery:
         limits: Limits,
         owner: str,
         attachments: Attachments,
+        around: Surroundings,
+        fill: Fill | None = None,
     ) -> None:
         self._provider = provider
         self._adapters = adapters
@@ -71,6 +73,8 @@ class Delivery:
         self._limits = limits
         self._owner = owner
         self._attachments = attachments
+        self._around = around
+        self._fill = fill
 
     async def deliver(self, answer: Answer) -> None:
         """Bring one answer to its end, or give it back to be taken again.
@@ -86,61 +90,114 @@ class Delivery:
         try:
             if answer.takeovers > TAKEOVERS:
                 await self._fail(answer, f"{answer.takeovers} processes ended while they had it.")
-            elif answer.state == "sending":
-                await self._send(answer, await self._kept(self._provider.get_parts, answer.id), look=True)
+            elif answer.state == "sending" and not answer.is_growing:
+                parts = await until_kept(self._provider.get_parts, answer.id)
+                await self._send(answer, parts, look=not answer.is_certain, reason=answer.reason)
             else:
                 await self._make(answer)
+        except AdapterUnavailableError as error:  # the thread's beginning cannot be read
+            await self._wait_for_platform(answer, error)
         except (AnswerLostError, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001  # here one answer ends, and the others go on
             await self._count_a_try(answer, f"{type(error).__name__} at {place_of(error)}.")
 
     async def _make(self, answer: Answer) -> None:
-        limits, attempt = self._limits, answer.tries + 1
-        thread_id, message_id, files = answer.thread_id, answer.message_id, self._attachments.files
-        turn = await self._kept(make_turn, self._provider, thread_id, message_id, limits.history_limit, attempt, files)
-        if turn is None:
+        if answer.is_partial and answer.tries == 0 and self._fill is not None:
+            await until_kept(self._fill, answer.key)
+        thread_id, message_id, attempt = answer.thread_id, answer.message_id, answer.tries + 1
+        turn = await until_kept(make_turn, self._around, thread_id, message_id, attempt, answer.key.alias)
+        if turn is None and not answer.is_growing:
             await self._finish(answer, "skipped", "The message was deleted.")
             return
         try:
-            message = await run_handler(self._handler, turn, limits.handler_timeout_s)
+            await self._make_with(answer, turn)
         except HandlerError as error:
             await self._count_a_try(answer, error.message)
-            return
+
+    async def _make_with(self, answer: Answer, turn: Turn | None) -> None:
+        """Run the handler, and send what it made.
+
+        Raises: HandlerError.
+        """
+        sender = self._sender(answer)
+        if turn is None:  # the question was deleted while its answer grew
+            await self._complete(answer, None)
+        elif answer.is_growing:
+            await self._complete(answer, await self._run(sender, turn))
+        elif not sender.adapter.streams:
+            await self._begin(answer, await self._run(sender, turn), None)
+        else:
+            growing = Growing(sender, await sender.question())
+            try:
+                message = await self._run(sender, turn, growing.show)
+            finally:
+                await growing.stop()
+            if growing.message is None:
+                await self._begin(answer, message, None)
+            else:
+                await self._complete(answer, message, growing)
+
+    async def _run(self, sender: Sender, turn: Turn, show: Show | None = None) -> Message | None:
+        turn = replace(turn, desk=AnswerDesk(sender, turn))
+        async with sender.adapter.working(sender.key, turn.thread):
+            return await run_handler(self._handler, turn, self._limits.handler_timeout_s, show)
+
+    async def _begin(self, answer: Answer, message: Message | None, reason: str | None) -> None:
+        """Store a whole answer, and send it."""
         if message is None:
             await self._finish(answer, "skipped", "The handler had no answer.")
-        else:
-            await self._begin(answer, message, None)
-
-    async def _begin(self, answer: Answer, message: Message, reason: str | None) -> None:
-        texts = self._adapters[answer.key.platform].split(message.text)
+            return
+        texts = posts_of(self._adapters[answer.key.platform], message)
         begin = partial(self._provider.begin_sending, answer.id, self._owner, message, texts, reason=reason)
-        parts = await self._kept(self._attachments.write, [message], begin)
+        parts = await until_kept(self._attachments.write, [message], begin)
         await self._send(answer, parts, look=False, reason=reason)
 
-    async def _send(self, answer: Answer, parts: list[Part], *, look: bool, reason: str | None = None) -> None:
-        """Post the parts that are not marked, and end the answer.
+    async def _complete(
+        self, answer: Answer, message: Message | None, growing: Growing | None = None, reason: str | None = None
+    ) -> None:
+        """Store the whole text of an answer that grew, and bring its posts to it; None leaves what there is."""
+        sender = self._sender(answer)
+        parts = await until_kept(self._provider.get_parts, answer.id)
+        if growing is None:  # it grew in a process, or a try, that is over
+            if not await self._tried(answer, sender.find(parts)):
+                return
+            parts = await until_kept(self._provider.get_parts, answer.id)
+        texts = posts_of(sender.adapter, message) if message else [part.text for part in parts if part.text]
+        content = message.text if message else _joined(parts)
+        grow = self._provider.grow_answer
+        parts = await until_kept(grow, answer.id, self._owner, content, texts or [content], is_whole=True)
+        await self._send(answer, parts, look=False, reason=reason, growing=growing)
+
+    async def _send(
+        self, answer: Answer, parts: list[Part], *, look: bool, reason: str | None, growing: Growing | None = None
+    ) -> None:
+        """Bring the parts out, and end the answer.
 
         Args: look: whether a part may have been posted already, by us or by a process that died. reason: why the answer
             failed, when the parts tell the person so.
         """
-        reason = reason or (answer.reason if answer.state == "sending" else None)
-        adapter = self._adapters[answer.key.platform]
-        waiting = [part for part in parts if part.state == "waiting"]
+        sending = growing.finish(parts) if growing else self._sender(answer).send(parts, look=look)
+        if await self._tried(answer, sending):
+            await self._finish(answer, "failed" if reason else "sent", reason)
+
+    async def _tried(self, answer: Answer, step: Awaitable[object]) -> bool:
+        """Take a step on the platform; False when the answer was given back, or ended, because of what it said."""
         try:
-            posted = await adapter.find_posted(answer.key, waiting) if look and waiting else {}
-            for part in waiting:
-                external_id = posted.get(part.number) or await adapter.post(answer.key, part)
-                external = answer.key.message(external_id)
-                await self._kept(self._provider.mark_sent, answer.id, self._owner, part.number, external)
+            await step
         except AdapterUnavailableError as error:
-            log.warning("Answer %s waits for %s: %s", answer.id, answer.key.platform, error.message)
-            await self._give_back(answer, POST_BACK_OFF_S, error.message, counts=False)
-        except AdapterError as error:
+            await self._wait_for_platform(answer, error)
+            return False
+        except (AdapterError, FileGoneError) as error:
             log.error("Answer %s was refused by %s: %s", answer.id, answer.key.platform, error)
             await self._finish(answer, "failed", error.message)
-        else:
-            await self._finish(answer, "failed" if reason else "sent", reason)
+            return False
+        return True
+
+    async def _wait_for_platform(self, answer: Answer, error: AdapterUnavailableError) -> None:
+        log.warning("Answer %s waits for %s: %s", answer.id, answer.key.platform, error.message)
+        delay_s = POST_BACK_OFF_S if error.retry_after_s is None else error.retry_after_s
+        await self._give_back(answer, delay_s, error.message, counts=False, is_certain=error.is_certain)
 
     async def _count_a_try(self, answer: Answer, reason: str) -> None:
         """Give an answer back after a try that made none, or end it and tell the person after the last."""
@@ -151,9 +208,16 @@ class Delivery:
             await self._fail(answer, reason)
 
     async def _fail(self, answer: Answer, reason: str) -> None:
+        told = self._limits.failure_text
         try:
-            if not await self._kept(self._provider.get_parts, answer.id):
-                await self._begin(answer, Message(role="assistant", content=self._limits.failure_text), reason)
+            parts = await until_kept(self._provider.get_parts, answer.id)
+            if not parts:
+                await self._begin(answer, Message(role="assistant", content=told), reason)
+                return
+            stands = await until_kept(self._provider.get_answer, answer.id)
+            if stands is not None and stands.is_growing:
+                whole = Message(role="assistant", content=f"{_joined(parts)}\n\n{told}")
+                await self._complete(answer, whole, reason=reason)
                 return
         except (AnswerLostError, BrokenPipeError):
             raise
@@ -163,20 +227,18 @@ class Delivery:
         await self._finish(answer, "failed", reason)
 
     async def _finish(self, answer: Answer, state: FinalState, reason: str | None) -> None:
-        await self._kept(self._provider.finish_answer, answer.id, self._owner, state, reason=reason)
+        await until_kept(self._provider.finish_answer, answer.id, self._owner, state, reason=reason)
 
-    async def _give_back(self, answer: Answer, delay_s: float, reason: str, *, counts: bool) -> None:
+    async def _give_back(
+        self, answer: Answer, delay_s: float, reason: str, *, counts: bool, is_certain: bool = False
+    ) -> None:
         postpone = self._provider.postpone_answer
-        await self._kept(postpone, answer.id, self._owner, delay_s, reason=reason, counts=counts)
+        await until_kept(postpone, answer.id, self._owner, delay_s, reason=reason, counts=counts, is_certain=is_certain)
 
-    async def _kept(self, step: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
-        """Take a step in storage, again and again while storage does not answer."""
-        delay_s = 0.1
-        while True:
-            try:
-                return await step(*args, **named)
-            except StorageUnavailableError as error:
-                if delay_s == 0.1:
-                    log.warning("A step waits for the storage: %s", error.message)
-                await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, 5.0)
+    def _sender(self, answer: Answer) -> Sender:
+        adapter = self._adapters[answer.key.platform]
+        return Sender(self._provider, adapter, self._attachments, answer, self._owner)
+
+
+def _joined(parts: list[Part]) -> str:
+    return "\n\n".join(part.text for part in parts if part.text)

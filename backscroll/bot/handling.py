@@ -30,16 +30,20 @@ class HandlerError(BackscrollError):
     """The handler made no answer."""
 
 
-async def run_handler(handler: Handler, turn: Turn, timeout_s: float) -> Message | None:
-    """Run a handler and return its answer, None when there is none; a blank text is none.
+Show = Callable[[str], None]
+"""Takes the whole text so far."""
+
+
+async def run_handler(handler: Handler, turn: Turn, timeout_s: float, show: Show | None = None) -> Message | None:
+    """Run a handler and return its answer, None when there is none; a blank text without files is none.
 
     A plain function runs in a thread, which is left to itself when the time is over; so is a handler that does not let
-    itself be cancelled. An async iterator's texts are joined.
+    itself be cancelled. An async iterator's texts are joined, and shown as they come.
 
     Raises: HandlerError: it raised, took longer than `timeout_s`, or returned something else than a text, a `Message`,
         an async iterator of texts, or None.
     """
-    task = asyncio.ensure_future(_make_message(handler, turn))
+    task = asyncio.ensure_future(_make_message(handler, turn, show))
     try:
         await asyncio.wait([task], timeout=timeout_s)
         if not task.done():
@@ -58,10 +62,10 @@ def place_of(error: BaseException) -> str:
     return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "an unknown place"
 
 
-async def _make_message(handler: Handler, turn: Turn) -> Message | None:
+async def _make_message(handler: Handler, turn: Turn, show: Show | None) -> Message | None:
     # No text and no other exception leaves this task: asyncio's debug mode logs what a task ended with.
     try:
-        result = await _call(handler, turn)
+        result = await _call(handler, turn, show)
     except (HandlerError, asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001  # a handler may raise anything; SystemExit ends its answer, never the bot
@@ -79,20 +83,20 @@ def _message_of(result: Any) -> Message | None:
     if isinstance(result, Message) and result.role == "assistant":
         # A message of its own: a handler may return one again and again, or one that the thread has.
         said = {name: getattr(result, name) for name in SAID}
-        return Message(role="assistant", **said) if result.text.strip() else None
+        return Message(role="assistant", **said) if result.text.strip() or result.attachments else None
     raise _wrong(
         f"a {type(result).__name__}" if not isinstance(result, Message) else f"a message of role {result.role}"
     )
 
 
-async def _call(handler: Handler, turn: Turn) -> Any:
+async def _call(handler: Handler, turn: Turn, show: Show | None) -> Any:
     if inspect.isasyncgenfunction(handler) or inspect.iscoroutinefunction(handler):
         result = handler(turn)
     else:
         result = await _in_thread(handler, turn)
     if inspect.isawaitable(result):
         result = await result
-    return await _join(result) if isinstance(result, AsyncIterator) else result
+    return await _join(result, show) if isinstance(result, AsyncIterator) else result
 
 
 async def _in_thread(handler: Handler, turn: Turn) -> Any:
@@ -125,13 +129,15 @@ async def _stop(task: asyncio.Task[Message | None]) -> None:
     await asyncio.wait([task], timeout=STOP_S)
 
 
-async def _join(texts: AsyncIterator[Any]) -> str:
-    parts = []
+async def _join(texts: AsyncIterator[Any], show: Show | None) -> str:
+    joined = ""
     async for text in texts:
         if not isinstance(text, str):
             raise _wrong(f"an iterator of {type(text).__name__}")
-        parts.append(text)
-    return "".join(parts)
+        joined += text
+        if show is not None:
+            show(joined)
+    return joined
 
 
 def _wrong(got: str) -> HandlerError:

@@ -3,11 +3,15 @@
 Knows neither a platform's payloads nor SQL. Proved by `tests/unit/bot/test_manager.py` and `tests/contract/`.
 """
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from backscroll.adapters.base import Adapter
 from backscroll.adapters.events import (
+    AuthorKind,
     Event,
     MessageDeleted,
     MessageEdited,
@@ -15,11 +19,19 @@ from backscroll.adapters.events import (
     ReactionAdded,
     ReactionRemoved,
 )
-from backscroll.storage.keys import ThreadKey
+from backscroll.bot.backfill import Backfill
+from backscroll.bot.turn import CONTEXTS
+from backscroll.errors import EchoPendingError
+from backscroll.storage.keys import ChannelMove, ThreadKey
 from backscroll.storage.models import Message, Thread, short_title
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Arrival, Asks
 from backscroll.storage.values import clean_text
+
+ECHO_WAIT_S = 2.0
+"""Seconds that an echo waits for the answer that it may be of to be marked."""
+
+_SOURCES: dict[AuthorKind, str] = {"person": "user", "bot": "agent", "self": "agent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +44,18 @@ class Policy:
     channels: Collection[str] | None = field(default=None, repr=False)
 
     def asks(self, event: MessagePosted) -> Asks:
-        """Tell whether a message asks for an answer."""
+        """Tell whether a message asks for an answer. Another bot has to mention this one."""
+        if event.author_kind == "self":
+            return "no"
         if self.users is not None and event.author_id not in self.users:
             return "no"
         if self.channels is not None and event.key.channel not in self.channels:
             return "no"
-        if event.is_direct and "direct_messages" in self.answer:
-            return "yes"
         if event.mentions_bot and "mentions" in self.answer:
+            return "yes"
+        if event.author_kind == "bot":
+            return "no"
+        if event.is_direct and "direct_messages" in self.answer:
             return "yes"
         return "if_joined" if "joined_threads" in self.answer else "no"
 
@@ -47,40 +63,78 @@ class Policy:
 class ConversationManager:
     """Keeps events, each in one transaction of the provider.
 
-    Args: asked: called after a message was kept that asks for an answer.
+    Args: asked: called after a message was kept that asks for an answer. files_changed: called after one that brings
+        files to fetch, or takes files away. adapters: whose history may be read. live_for: as `Backfill` has it.
     """
 
     def __init__(
-        self, provider: StorageProvider, policy: Policy | None = None, asked: Callable[[], None] = lambda: None
+        self,
+        provider: StorageProvider,
+        policy: Policy | None = None,
+        asked: Callable[[], None] = lambda: None,
+        *,
+        files_changed: Callable[[], None] = lambda: None,
+        adapters: Mapping[str, Adapter] | None = None,
+        live_for: timedelta = timedelta(hours=24),
     ) -> None:
         self.provider = provider
         self._policy = policy or Policy()
         self._asked = asked
+        self._files_changed = files_changed
+        self._backfill = Backfill(provider, adapters or {}, live_for)
+        self._can_read_back = bool(adapters)
 
     async def record(self, event: Event) -> None:
         """Keep an event; when this returns, it is committed. A repeat changes nothing.
 
         A message is kept in the thread that lives at its key; one is made when the message asks for an answer, or when
-        everything is recorded. An edit, deletion or reaction that comes before its message waits for it.
+        everything is recorded. With the first that asks in a thread of others, the messages before it are kept too. An
+        edit, deletion or reaction that comes before its message waits for it. A post of this bot's that is no answer is
+        kept where the thread is known.
 
         Raises: StorageUnavailableError: it is not kept, or nobody knows. ValueError: no backend could hold it.
         """
         match event:
             case MessagePosted():
-                await self._record_message(event)
+                await self._record_message(event, self._policy.asks(event))
             case MessageEdited(key, external, text, edited_at):
                 only_in = key.alias if self._policy.record == "joined" else None
                 await self.provider.record_edit(external, clean_text(text), edited_at, only_in=only_in)
             case MessageDeleted(external, deleted_at):
-                await self.provider.record_deletion(external, deleted_at)
+                if await self.provider.record_deletion(external, deleted_at):
+                    self._files_changed()
             case ReactionAdded(external, emoji, user_id, event_at):
                 await self.provider.record_reaction(external, emoji, user_id, added=True, event_at=event_at)
             case ReactionRemoved(external, emoji, user_id, event_at):
                 await self.provider.record_reaction(external, emoji, user_id, added=False, event_at=event_at)
+            case ChannelMove():
+                await self.provider.move_channel(event)
 
     async def reject(self, platform: str, reason: str, payload: dict[str, Any]) -> None:
         """Put an event aside that could not be understood."""
         await self.provider.reject_event(platform, reason, payload)
+
+    async def catch_up(self, platform: str, workspace: str) -> None:
+        """Keep what the workspace's live threads said while nobody listened, and answer what was asked.
+
+        Raises: AdapterUnavailableError, StorageUnavailableError: the rest is read by the next call.
+        """
+        await self._backfill.catch_up(platform, workspace, self._keep_late)
+
+    async def keep_watermark(self, platform: str, workspace: str) -> None:
+        """Note that all that was said in a workspace until now is kept, or will be delivered."""
+        await self._backfill.keep_watermark(platform, workspace)
+
+    async def fill(self, key: ThreadKey) -> None:
+        """Keep what stands in a thread that was begun without us; nothing of it asks.
+
+        Raises: AdapterUnavailableError: the platform does not answer; what was read is kept. StorageUnavailableError.
+        """
+        await self._backfill.fill(key, self._keep_late)
+
+    async def keep_context(self, key: ThreadKey, context: dict[str, Any]) -> None:
+        """Keep what the platform says of where a person is while they talk to the bot; the last one stands."""
+        await self.provider.set(CONTEXTS, key.alias, context)
 
     async def recent_threads(self, limit: int) -> list[Thread]:
         """Return the newest threads without their messages, newest first."""
@@ -90,8 +144,12 @@ class ConversationManager:
         """Return the thread that lives at a key now, or None."""
         return await self.provider.get_by_alias(key.alias)
 
-    async def start_thread(self, key: ThreadKey) -> None:
-        """Let the key's next message begin a new thread; the old one is kept."""
+    async def start_thread(self, key: ThreadKey, *, asked_at: datetime | None = None) -> None:
+        """Let the key's next message begin a new thread; the old one is kept. One that was written to since goes on."""
+        if asked_at is not None:
+            thread = await self.provider.get_by_alias(key.alias, limit=1)
+            if thread is not None and any(message.created_at > asked_at for message in thread.messages):
+                return
         await self.provider.delete_thread_alias(key.alias)
 
     async def open_thread(self, key: ThreadKey, thread_id: str) -> Thread | None:
@@ -101,24 +159,64 @@ class ConversationManager:
             await self.provider.move_alias(key.alias, thread_id)
         return thread
 
-    async def _record_message(self, event: MessagePosted) -> None:
+    async def _keep_late(self, event: Event, may_ask: bool) -> None:
+        if isinstance(event, MessagePosted):
+            await self._record_message(event, self._policy.asks(event) if may_ask else "no")
+        else:
+            await self.record(event)
+
+    async def _record_message(self, event: MessagePosted, asks: Asks) -> None:
+        earlier: list[MessagePosted] | None = []
+        may_join = self._can_read_back and asks == "yes" and event.is_reply and not event.is_late
+        if may_join and not await self.provider.is_joined(event.key.alias):
+            earlier = await self._backfill.earlier(event)
+        before = [self._arrival(each, "no") for each in earlier or ()]
+        arrival = self._arrival(event, asks, title=before[0].title if before else None, is_partial=earlier is None)
+        recorded = await self._record_patiently(arrival, before)
+        if recorded is None:
+            return
+        if recorded.asked:
+            self._asked()
+        if arrival.fetches or any(each.fetches for each in before):
+            self._files_changed()
+
+    async def _record_patiently(self, arrival: Arrival, before: list[Arrival]) -> Any:
+        deadline = asyncio.get_running_loop().time() + (0.0 if arrival.is_late else ECHO_WAIT_S)
+        while True:
+            try:
+                return await self.provider.record_message(arrival, earlier=before)
+            except EchoPendingError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+            await asyncio.sleep(0.05)
+
+    def _arrival(
+        self, event: MessagePosted, asks: Asks, *, title: str | None = None, is_partial: bool = False
+    ) -> Arrival:
         external = event.key.message(event.external_id)
-        asks = self._policy.asks(event)
-        arrival = Arrival(
+        is_ours = event.author_kind == "self"
+        late = {"backfilled": True} if event.is_late else {}
+        return Arrival(
             key=event.key,
             message=Message(
-                role="user",
+                role="assistant" if is_ours else "user",
                 content=event.text,
-                source={"type": "user", "id": event.author_id, "name": event.author_name},
+                source={"type": _SOURCES[event.author_kind], "id": event.author_id, "name": event.author_name},
                 platforms=external.platforms,
+                attributes=event.attributes | late,
+                attachments=[file.model_copy() for file in event.files],
+                reactions=event.reactions,
                 created_at=event.created_at,
             ),
             external=external,
             asks=asks,
             opens=asks == "yes" or self._policy.record == "all",
-            title=short_title(event.text),
-            user_id=event.author_id,
+            title=title or short_title(event.text),
+            user_id=None if is_ours else event.author_id,
+            place={} if event.channel_name is None else {"channel_name": event.channel_name},
+            is_partial=is_partial,
+            fetches=bool(event.files) and not is_ours,
+            is_late=event.is_late,
+            is_echo=is_ours,
+            token=event.token,
         )
-        recorded = await self.provider.record_message(arrival)
-        if recorded is not None and recorded.asked:
-            self._asked()

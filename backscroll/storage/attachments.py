@@ -6,7 +6,7 @@ Proved by `tests/contract/test_files.py`.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -54,6 +54,25 @@ class Attachments:
             return await commit()
         return await self._tasks.run(self._write(bringing, commit))
 
+    async def fetch(
+        self,
+        attachment: Attachment,
+        content: AsyncIterable[bytes],
+        commit: Callable[[Attachment], Awaitable[bool]],
+    ) -> Attachment | None:
+        """Store a content that lay elsewhere, then run `commit`, which puts the attachment in its place.
+
+        Runs to its end, also when the caller is cancelled, once the content is stored.
+
+        Returns: the attachment as it is kept; None when `commit` says that nobody has it any more.
+        Raises: ValueError: the content is larger than the file store allows. What `content` and `commit` raise.
+        """
+        held = await self.files.put(content)
+        kept = attachment.model_copy(
+            update={"sha256": held.sha256, "size_bytes": held.size_bytes, "location": file_location(held.sha256)}
+        )
+        return kept if await self._tasks.run(self._commit_held(held, commit(kept))) else None
+
     async def read(self, attachment: Attachment) -> bytes | None:
         """Return an attachment's content; None when the file store does not have it."""
         if attachment.content is not None or attachment.sha256 is None:
@@ -89,6 +108,12 @@ class Attachments:
         for attachment in bringing:
             attachment.content = None
         return result
+
+    async def _commit_held(self, held: Held, commit: Awaitable[T]) -> T:
+        try:
+            return await commit
+        finally:
+            await self._settle(held)
 
     async def _hold(self, attachment: Attachment) -> list[Held]:
         if attachment.content is None:

@@ -5,7 +5,7 @@ at most. The platforms' own field names stand here and nowhere else in storage. 
 `tests/unit/storage/test_keys.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
@@ -53,6 +53,11 @@ class ThreadKey:
         workspace, channel, thread, _ = _FIELDS.get(self.platform, _OTHER)
         return {self.platform: {workspace: self.workspace, channel: self.channel, thread: self.thread}}
 
+    def moved(self, channel: str) -> Self:
+        """Return the key after its channel got another id; in a DM the thread part follows it."""
+        thread = channel if self.thread == self.channel else self.thread
+        return replace(self, channel=channel, thread=thread)
+
     def message(self, external_id: str) -> "ExternalId":
         """Name one message of the channel that this thread lives in."""
         return ExternalId(self.platform, self.workspace, self.channel, external_id)
@@ -93,6 +98,35 @@ class ExternalId:
                 workspace = _name(thread.get(platform, {}).get(_FIELDS.get(platform, _OTHER)[0]))
             return cls(platform, workspace or "", channel, message)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMove:
+    """A channel that has another id from now on."""
+
+    platform: str
+    workspace: str
+    channel: str
+    new_channel: str
+
+    def fits(self, place: "ThreadKey | ExternalId") -> bool:
+        """Tell whether a place lies in the channel."""
+        return (place.platform, place.workspace, place.channel) == (self.platform, self.workspace, self.channel)
+
+    def apply(self, platforms: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]] | None:
+        """Rewrite the `platforms` of a thread or message; None when they name another place."""
+        place = platforms.get(self.platform, {})
+        workspace, channel, thread, _ = _FIELDS.get(self.platform, _OTHER)
+        if place.get(channel) != self.channel or place.get(workspace, self.workspace) != self.workspace:
+            return None
+        follows = {thread: self.new_channel} if place.get(thread) == self.channel else {}
+        return platforms | {self.platform: place | {channel: self.new_channel} | follows}
+
+
+def alias_range(*parts: str) -> tuple[str, str]:
+    """Return the texts between which, the second excluded, the aliases lie whose keys begin with these parts."""
+    start = _join(*parts)
+    return f"{start}:", f"{start};"
 
 
 def thread_field(platform: str) -> str | None:

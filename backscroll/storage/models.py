@@ -4,7 +4,7 @@ Built by people and by storage alike, so everything that no backend can hold is 
 aware and UTC. A model's repr shows ids, never texts. Proved by `tests/unit/storage/test_models.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from backscroll.errors import FileGoneError
 from backscroll.storage.values import (
     ID_LENGTH,
     INT64,
@@ -91,6 +92,32 @@ class Attachment(_Model):
     sha256: Sha256 | None = None
     location: Text | None = None
     content: bytes | None = Field(default=None, exclude=True, repr=False, strict=True)
+
+    _reader: Callable[[], Awaitable[bytes | None]] | None = PrivateAttr(default=None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Attachment) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # an attachment changes
+
+    def bind(self, reader: Callable[[], Awaitable[bytes | None]]) -> None:
+        """Let `read` ask this where the object has no content of its own."""
+        self._reader = reader
+
+    async def read(self) -> bytes:
+        """Return the content: the object's own, or in a handler the one that came with the message.
+
+        Raises: FileGoneError: nobody has it, or this object was not given to a handler: `ThreadStore.read_file` reads
+            those. AdapterUnavailableError: it is still to be fetched, and the platform does not answer.
+        """
+        content = self.content
+        if content is None and self._reader is not None:
+            content = await self._reader()
+        if content is None:
+            raise FileGoneError(
+                f"The content of a file of type {self.type} is not kept.", "It may have been too large."
+            )
+        return content
 
     @property
     def is_kept(self) -> bool:

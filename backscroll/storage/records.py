@@ -9,13 +9,17 @@ from datetime import datetime
 from typing import Any, Literal
 
 from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Message, Thread
+from backscroll.storage.models import Attachment, Message, Thread
 
 Asks = Literal["yes", "if_joined", "no"]
 AnswerState = Literal["waiting", "running", "sending", "sent", "failed", "skipped"]
 FinalState = Literal["sent", "failed", "skipped"]
 PartState = Literal["waiting", "sent"]
+PartKind = Literal["text", "stream", "file"]
 UNFINISHED: tuple[AnswerState, ...] = ("waiting", "running", "sending")
+
+AGENT_ANSWERS = 2
+"""Answers in a row that messages of other bots get in one thread, at most: two bots must not talk for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,11 @@ class Arrival:
     """A message as it came from outside.
 
     `asks`: whether an answer is due; `if_joined` when the bot was ever asked in this thread. `opens`: whether a thread
-    is made where the key has none; otherwise such a message is not kept. `title` and the rest are what it is made with.
+    is made where the key has none; otherwise such a message is not kept. `title` and the rest are what it is made with,
+    `place` more properties of its place. `is_partial`: earlier messages of the thread are still to be fetched.
+    `fetches`: the contents of its files are. `is_late`: it was read from the platform's history; a repeat of what is
+    stored then asks for nothing. `is_echo`: this bot posted it, perhaps for an answer; `token` is the part's that it
+    came with.
     """
 
     key: ThreadKey
@@ -34,11 +42,24 @@ class Arrival:
     title: str | None = field(default=None, repr=False)
     user_id: str | None = None
     agent_name: str | None = None
+    place: dict[str, Any] = field(default_factory=dict, repr=False)
+    is_partial: bool = False
+    fetches: bool = False
+    is_late: bool = False
+    is_echo: bool = False
+    token: str | None = None
+
+    @property
+    def is_by_agent(self) -> bool:
+        """Whether another bot wrote it."""
+        return is_by_agent(self.message.source)
 
     def new_thread(self) -> Thread:
         """Make the thread for a key that has none."""
         named = {} if self.title is None else {"title": self.title}
-        return Thread(platforms=self.key.platforms, user_id=self.user_id, agent_name=self.agent_name, **named)
+        place = self.key.platforms
+        place[self.key.platform] |= self.place
+        return Thread(platforms=place, user_id=self.user_id, agent_name=self.agent_name, **named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +78,8 @@ class Answer:
 
     `position` orders the answers of a thread. `ready_at` is the instant from which it may be taken: when its back-off
     is over while it waits, when its lease ends while somebody has it. `reason` is why it failed or waits once more.
+    `is_partial`: as its arrival said. `is_growing`: while it is sent, its text is not yet whole. `is_certain`: it was
+    given back by somebody who knows that no part is posted but those marked so.
     """
 
     id: str
@@ -73,11 +96,19 @@ class Answer:
     answer_message_id: str | None
     created_at: datetime
     updated_at: datetime
+    is_partial: bool = False
+    is_growing: bool = False
+    is_certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One post of an answer. `number` counts from 1; `token` travels with the post, so that it can be found again."""
+    """One post of an answer. `number` counts from 1; `token` travels with the post, so that it can be found again.
+
+    What a `waiting` part waits for: without `external` to be posted; with one to be changed to its text, or to be taken
+    away where that is empty. A `stream` may have been posted without its token; a `file` is the message's attachment
+    number `position`, from 1.
+    """
 
     message_id: str
     number: int
@@ -85,6 +116,8 @@ class Part:
     text: str = field(repr=False)
     state: PartState
     external: ExternalId | None = None
+    kind: PartKind = "text"
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +162,17 @@ class DroppedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedFile:
+    """A file of a message whose content is still to be fetched; `position` counts its message's files from 1."""
+
+    message_id: str
+    position: int
+    platform: str
+    workspace: str
+    attachment: Attachment
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedEvent:
     """An event that could not be kept, put aside with its reason."""
 
@@ -137,3 +181,8 @@ class RejectedEvent:
     reason: str
     payload: dict[str, Any] = field(repr=False)
     created_at: datetime
+
+
+def is_by_agent(source: dict[str, Any] | None) -> bool:
+    """Tell by a message's source whether another bot wrote it."""
+    return source is not None and source.get("type") == "agent"

@@ -85,6 +85,13 @@ async def begun(provider: StorageProvider, answer: Answer, *texts: str, **option
     return await provider.begin_sending(answer.id, answer.owner or "one", message, parts, **options)
 
 
+async def now(provider: StorageProvider, answer: Answer) -> Answer:
+    """Read an answer that must be there."""
+    found = await provider.get_answer(answer.id)
+    assert found is not None
+    return found
+
+
 async def got(provider: StorageProvider, thread_id: str) -> Thread:
     """Read a thread that must be there."""
     thread = await provider.get_thread(thread_id)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backscroll.adapters import console
-from backscroll.adapters.base import Adapter
+from backscroll.adapters.base import Adapter, Question
 from backscroll.adapters.events import MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
 from backscroll.bot.manager import ConversationManager
 from backscroll.storage.keys import ExternalId, ThreadKey
@@ -145,5 +145,9 @@ async def test_post_returns_an_id_that_the_channel_can_name(
 
 
 async def test_find_posted_finds_nothing_that_was_not_posted(adapter: Adapter, key: ThreadKey) -> None:
+    async def is_kept(_external: ExternalId) -> bool:
+        return False
+
     async with adapter:
-        assert await adapter.find_posted(key, [Part("m1", 1, "m1.1", "an answer", "waiting")]) == {}
+        part = Part("m1", 1, "m1.1", "an answer", "waiting")
+        assert await adapter.find_posted(Question(key, "1.0", "U1"), [part], is_kept) == {}

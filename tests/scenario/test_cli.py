@@ -50,7 +50,7 @@ def test_installed_command_is_the_module(home: Home) -> None:
     script = Path(sys.executable).with_name("backscroll")
     with Program([str(script), "check"], home.directory, home.environment) as program:
         assert program.ended() == 0
-    assert program.out == "config.yaml is right, and the storage can be used.\n"
+    assert program.out == "config.yaml is right, and the storage and the platforms can be used.\n"
 
 
 # Where the configuration is
@@ -58,13 +58,13 @@ def test_installed_command_is_the_module(home: Home) -> None:
 
 def test_config_names_the_file(home: Home, call: Call) -> None:
     (home.directory / "config.yaml").rename(home.directory / "other.yaml")
-    assert call("check", "--config", "other.yaml").out == "other.yaml is right, and the storage can be used.\n"
+    assert call("check", "--config", "other.yaml").out == "other.yaml is right, and the storage and the platforms can be used.\n"
 
 
 def test_environment_names_the_file(home: Home, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     (home.directory / "config.yaml").rename(home.directory / "other.yaml")
     monkeypatch.setenv("BACKSCROLL_CONFIG", "other.yaml")
-    assert call("check").out == "other.yaml is right, and the storage can be used.\n"
+    assert call("check").out == "other.yaml is right, and the storage and the platforms can be used.\n"
 
 
 def test_option_goes_before_the_environment(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_check_leaves_an_empty_postgres_empty(home: Home, call: Call, postgres_u
 
 
 def test_check_says_what_is_right_and_nothing_else(call: Call) -> None:
-    assert call("check") == Called(0, "config.yaml is right, and the storage can be used.\n", "")
+    assert call("check") == Called(0, "config.yaml is right, and the storage and the platforms can be used.\n", "")
 
 
 # Exit codes
@@ -205,7 +205,7 @@ class Refused(Adapter):
 
 @pytest.mark.parametrize("at_start", [True, False])
 def test_platform_that_refuses_ends_with_4(call: Call, at_start: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "make_adapters", lambda _configs: [Refused(at_start=at_start)])
+    monkeypatch.setattr(app, "make_adapters", lambda _configs, _provider: [Refused(at_start=at_start)])
     told = call("run")
     assert told.code == 4
     assert told.err.endswith("The token was refused.\n  Correct it.\n")

@@ -45,8 +45,8 @@ class Provider(sql.Provider):
             event.listen(engine, "after_cursor_execute", note_insert)
             event.listen(engine, "commit", before_commit)
 
-    async def record_message(self, arrival):
-        kept = await super().record_message(arrival)
+    async def record_message(self, arrival, **options):
+        kept = await super().record_message(arrival, **options)
         reach("message committed")
         return kept
 

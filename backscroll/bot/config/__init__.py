@@ -1,9 +1,11 @@
 """The configuration of a bot: `config.yaml` as a frozen `Config`, or every fault of it at once.
 
-Owns the keys, their types, bounds and defaults. A key is one field of a dataclass below, and stands with its meaning in
-`config.yaml` and `docs/configuration.md`. Faults and representations show no value: any of them may be a secret.
+Owns the keys, their types, bounds and defaults. A key is one field of a dataclass below or in `adapters.py`, and stands
+with its meaning in `config.yaml` and `docs/configuration.md`. Faults and representations show no value: any of them may
+be a secret.
 
-Must not know storage, adapters or the handler beyond their names. Proved by `tests/unit/bot/test_config.py`.
+Must not know storage, adapters or the handler beyond their names. Proved by `tests/unit/bot/test_config.py` and
+`test_config_slack.py`.
 """
 
 import os
@@ -13,6 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from backscroll.bot.config.adapters import (
+    AdapterConfigs,
+    ConsoleConfig,
+    SlackAssistantConfig,
+    SlackConfig,
+    SlackHttpConfig,
+    SlackOAuthConfig,
+    SlackPrompt,
+    check_slack,
+)
 from backscroll.bot.config.faults import Faults
 from backscroll.bot.config.keys import (
     UNREADABLE,
@@ -36,6 +48,22 @@ from backscroll.bot.config.user_code import (
     make_importable,
 )
 from backscroll.bot.config.yaml_lines import MAX_BYTES, Entry, Mapping, Scalar, read_yaml
+
+__all__ = [
+    "AdapterConfigs",
+    "AllowConfig",
+    "BotConfig",
+    "Config",
+    "ConsoleConfig",
+    "SlackAssistantConfig",
+    "SlackConfig",
+    "SlackHttpConfig",
+    "SlackOAuthConfig",
+    "SlackPrompt",
+    "StorageConfig",
+    "load_config",
+    "resolve_sqlite_url",
+]
 
 DEFAULT_HANDLER = "backscroll.bot.handlers:echo"
 DEFAULT_URL = "sqlite+aiosqlite:///backscroll.db"
@@ -79,18 +107,6 @@ class StorageConfig:
     options: dict[str, Any] = field(default_factory=dict, repr=False)
     line: int = field(default=0, compare=False)
     """Where the file says so."""
-
-
-@dataclass(frozen=True)
-class ConsoleConfig:
-    """The terminal. It has no keys."""
-
-
-@dataclass(frozen=True)
-class AdapterConfigs:
-    """The chat platforms, one field each; None: the file does not name it. A secret's field has `repr=False`."""
-
-    console: ConsoleConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -231,4 +247,6 @@ def _read_adapters(root: Mapping, faults: Faults) -> AdapterConfigs | None:
         return None
     before = faults.count
     values = read_keys(section, keys_of(AdapterConfigs), "adapters", line, faults)
+    if "slack" in section.entries:
+        check_slack(section.entries["slack"], faults)
     return AdapterConfigs(**values) if faults.count == before else None

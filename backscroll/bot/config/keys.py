@@ -1,8 +1,8 @@
 """Keys of the configuration, read from a YAML tree by their annotations.
 
 A section is a frozen dataclass: its fields are the keys, their annotations the types, their defaults the defaults. The
-keywords of a constructor are read in the same way. Understood are int, float, bool, str, Literal, dataclasses, list and
-frozenset of these, and unions; under any other annotation the value is passed on as it stands.
+keywords of a constructor are read in the same way. Understood are int, float, bool, str, Literal, dataclasses, list,
+tuple and frozenset of these, and unions; under any other annotation the value is passed on as it stands.
 
 Knows no key by name. Proved by `tests/unit/bot/test_config.py`.
 """
@@ -11,7 +11,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -22,10 +22,19 @@ from backscroll.bot.config.yaml_lines import Broken, Mapping, Node, Plain, Scala
 
 @dataclass(frozen=True)
 class Between:
-    """The least and the greatest number, or number of characters, inclusive."""
+    """The least and the greatest number, or number of characters or entries, inclusive."""
 
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a text must be, in words, and how it is read: `read` gives it as it is kept, or None for another text."""
+
+    expected: str
+    hint: str
+    read: Callable[[str], str | None]
 
 
 class AsWritten:
@@ -105,6 +114,8 @@ def read_value(node: Node, annotation: Any, where: str, faults: Faults) -> Any:
     if isinstance(node, Broken):
         return UNREADABLE
     members = list(_members(annotation))
+    if is_empty_variable(node) and any(member.type is None for member in members):
+        return None
     for member in members:
         value = _matched(node, member, where, faults)
         if value is not _NO_MATCH:
@@ -112,6 +123,11 @@ def read_value(node: Node, annotation: Any, where: str, faults: Faults) -> Any:
     expected = listed(dict.fromkeys(_expected(member) for member in members if member.type is not None) or ["nothing"])
     faults.add(node.line, f"{where} must be {expected}; got {_got(node, members)}.", _hint(node, members))
     return UNREADABLE
+
+
+def is_empty_variable(node: Node) -> bool:
+    """Tell whether a node is a lone placeholder that came out empty, which is no value where a key may have none."""
+    return isinstance(node, Scalar) and node.substituted and not node.text
 
 
 def as_section(node: Node, where: str, faults: Faults) -> Mapping | None:
@@ -126,6 +142,7 @@ def as_section(node: Node, where: str, faults: Faults) -> Mapping | None:
 
 
 _NO_MATCH: Any = object()
+_LISTS = (list, tuple, frozenset)
 
 
 def _members(annotation: Any, marks: tuple[Any, ...] = ()) -> Iterator[_Member]:
@@ -145,7 +162,7 @@ def _matched(node: Node, member: _Member, where: str, faults: Faults) -> Any:
         if isinstance(node, Mapping) or (isinstance(node, Scalar) and node.value is None):
             return _read_model(node, wanted, where, faults)
         return _NO_MATCH
-    if origin in (list, frozenset):
+    if origin in _LISTS:
         return _read_items(node, member, where, faults) if isinstance(node, Sequence) else _NO_MATCH
     if wanted is None or wanted in (int, float, bool, str) or origin is Literal:
         return _read_scalar(node, member) if isinstance(node, Scalar) else _NO_MATCH
@@ -205,13 +222,18 @@ def _as_it_stands(node: Node) -> Any:
 
 
 def _measured(value: Any, member: _Member, line: int, where: str, faults: Faults) -> Any:
-    size = len(value) if isinstance(value, str) else value
+    size = len(value) if isinstance(value, Sized) else value
     for mark in member.marks:
         if isinstance(mark, Between) and not mark.low <= size <= mark.high:
-            unit = " characters long" if isinstance(value, str) else ""
-            fact = f"{where} must be from {mark.low:g} to {mark.high:,g}{unit}"
+            unit = " characters long" if isinstance(value, str) else " entries long" if isinstance(value, Sized) else ""
+            fact = f"{where} must be from {mark.low:g} to {mark.high:,.15g}{unit}"
             faults.add(line, f"{fact}; got {'less' if size < mark.low else 'more'}.", "Choose one in this range.")
             return UNREADABLE
+        if isinstance(mark, Form):
+            value = mark.read(value)
+            if value is None:
+                faults.add(line, f"{where} must be {mark.expected}; got another text.", mark.hint)
+                return UNREADABLE
     return value
 
 
@@ -246,7 +268,7 @@ def _hint(node: Node, members: list[_Member]) -> str:
     words = [str(right) for member in members if get_origin(member.type) is Literal for right in get_args(member.type)]
     if isinstance(node, Scalar) and isinstance(node.value, str) and (meant := nearest(node.value, words)):
         return f"Did you mean {meant}?"
-    if kinds & {list, frozenset}:
+    if kinds & {*_LISTS}:
         return "Write a list in brackets: [first, second]."
     if kinds & {int, float}:
         return "Write it in digits, without quotes."

@@ -4,12 +4,12 @@ One file for each noun; each says what its calls promise, and gives them a defau
 class with only these six is a whole provider. A backend overrides what it can do better and never what a call means.
 All of it is proved by `tests/contract/`, which runs on every provider.
 
-    Primitives → Rows → ThreadCalls → AliasCalls → AnswerCalls → MessageCalls → ReactionCalls → RejectedCalls
-    → SearchCalls → StatsCalls → FileCalls
+    Primitives → Rows → ThreadCalls → AliasCalls → AnswerCalls → SendingCalls → MessageCalls → ReactionCalls
+    → RejectedCalls → SearchCalls → StatsCalls → FileCalls → PlaceCalls
 """
 
-from backscroll.storage.provider.files import FileCalls
+from backscroll.storage.provider.places import PlaceCalls
 
 
-class StorageProvider(FileCalls):
+class StorageProvider(PlaceCalls):
     """A storage backend: the six primitives, and every call of the contract."""

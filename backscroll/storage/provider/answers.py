@@ -6,21 +6,27 @@
 
 Only a thread's first unfinished answer can be taken, so the answers of one thread are made one after the other, whoever
 takes them. Who took one holds it while the lease is renewed; every later step names the owner and is refused when
-somebody else took over. Instants are the storage's clock. Proved by `tests/contract/test_answers.py` and
-`test_sending.py`.
+somebody else took over. `sending.py` has the steps in which it is posted. Instants are the storage's clock. Proved by
+`tests/contract/test_answers.py`.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from backscroll.errors import AnswerLostError, MessageExistsError
-from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Message
+from backscroll.errors import AnswerLostError
+from backscroll.storage.keys import ThreadKey
 from backscroll.storage.provider.aliases import AliasCalls
-from backscroll.storage.provider.primitives import join_key
-from backscroll.storage.provider.rows import external_key, instant_of, instant_text
-from backscroll.storage.records import UNFINISHED, Answer, AnswerState, FinalState, Part
+from backscroll.storage.provider.rows import instant_of, instant_text
+from backscroll.storage.records import (
+    AGENT_ANSWERS,
+    UNFINISHED,
+    Answer,
+    AnswerState,
+    Arrival,
+    FinalState,
+    is_by_agent,
+)
 from backscroll.storage.values import clean_text, new_id, utc_now
 
 
@@ -53,7 +59,9 @@ class AnswerCalls(AliasCalls):
                 "takeovers": row["takeovers"] + taken_over,
                 "ready_at": instant_text(now + timedelta(seconds=lease_s)),
             }
-            return await self._set_answer(row)
+            is_certain = row["is_certain"] and not taken_over
+            # Nobody knows what its taker will have posted.
+            return replace(await self._set_answer(row | {"is_certain": False}), is_certain=is_certain)
 
     async def renew_leases(self, owner: str, lease_s: float) -> list[str]:
         """Hold on to all answers that this owner has, and return their ids."""
@@ -63,65 +71,6 @@ class AnswerCalls(AliasCalls):
                 row["ready_at"] = instant_text(utc_now() + timedelta(seconds=lease_s))
                 await self._set_answer(row)
             return [row["id"] for row in held]
-
-    async def begin_sending(
-        self, answer_id: str, owner: str, message: Message, texts: list[str], *, reason: str | None = None
-    ) -> list[Part]:
-        """Store the answer's message and the parts to send, and move to `sending`, in one transaction.
-
-        A repeat gives the parts that are stored. The message's `platforms` name no post of it: `mark_sent` does.
-
-        Args: texts: one for each post, in order, at least one. reason: why the answer failed, when this is what the
-            person is told of it.
-        Raises: AnswerLostError: this owner does not have the answer. MessageExistsError: the message's id belongs to
-            another thread, or to a message that came from outside or is an answer already. ValueError: no texts.
-        """
-        async with self._exclusive:
-            row = await self._owned(answer_id, owner)
-            if row["state"] == "running":
-                parts = new_parts(message.id, texts)
-                stored, _ = await self._append(row["thread_id"], message, None)
-                await self._must_not_be_posted(stored.id, parts)
-                for part in parts:
-                    await self.set("parts", join_key(stored.id, part.number), asdict(part))
-                row |= {"state": "sending", "answer_message_id": stored.id, "part_count": len(parts)}
-                await self._set_answer(row | {"reason": clean_reason(reason)})
-            return await self._parts(row)
-
-    async def get_parts(self, answer_id: str) -> list[Part]:
-        """Return the posts of an answer in order; empty before `sending`."""
-        row = await self.get("answers", answer_id)
-        return [] if row is None else await self._parts(row)
-
-    async def mark_sent(self, answer_id: str, owner: str, number: int, external: ExternalId) -> None:
-        """Note that a part was posted, and its id there; the first part's becomes the message's.
-
-        Repeats are harmless. An id that another message holds stays there. Changes that came before are applied.
-
-        Raises: AnswerLostError: this owner does not have the answer.
-        """
-        async with self._exclusive:
-            row = await self._owned(answer_id, owner)
-            message_id = str(row["answer_message_id"])
-            key = join_key(message_id, number)
-            part = await self.get("parts", key)
-            if part is None or part["state"] == "sent":
-                return
-            holder = await self._external_row(external)
-            message = await self._message_row(message_id)
-            if message is None or (holder is not None and holder["message"]["id"] != message_id):
-                await self.set("parts", key, part | {"state": "sent"})
-                return
-            if number == 1:
-                message["external"] = external_key(external)
-                message["message"]["platforms"] |= external.platforms
-            await self._apply_early(message, external)
-            await self._set_message(message)
-            await self._set_external(external_key(external), message_id)
-            await self.delete("early_events", external_key(external))
-            # The part last: until then a repeat does all of it again.
-            text = "" if message["message"]["deleted_at"] else part["text"]
-            await self.set("parts", key, part | {"state": "sent", "external": asdict(external), "text": text})
 
     async def finish_answer(self, answer_id: str, owner: str, state: FinalState, *, reason: str | None = None) -> None:
         """End an answer. A `reason` that is None leaves the one that stands.
@@ -133,14 +82,17 @@ class AnswerCalls(AliasCalls):
             ended = {"state": state, "owner": None, "reason": clean_reason(reason) or row["reason"]}
             await self._set_answer(row | ended)
 
-    async def postpone_answer(self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool) -> None:
+    async def postpone_answer(
+        self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool, is_certain: bool = False
+    ) -> None:
         """Give an answer back, to be taken again after a delay. One that is `sending` stays so.
 
-        Args: counts: whether this was a try.
+        Args: counts: whether this was a try. is_certain: no part is posted but those that are marked; who takes the
+            answer next is told so.
         Raises: AnswerLostError: this owner does not have the answer.
         """
         async with self._exclusive:
-            row = await self._owned(answer_id, owner)
+            row = await self._owned(answer_id, owner) | {"is_certain": is_certain}
             await self._give_back(row, delay_s, clean_reason(reason), row["tries"] + counts)
 
     async def release_answers(self, owner: str) -> int:
@@ -155,6 +107,11 @@ class AnswerCalls(AliasCalls):
         """Return when the next answer can be taken, at the latest: 0 for now, None when all are finished."""
         instants = [instant_of(row["ready_at"]) or utc_now() for row in await self._first_unfinished(platforms)]
         return max(0.0, (min(instants) - utc_now()).total_seconds()) if instants else None
+
+    async def is_joined(self, alias: str) -> bool:
+        """Tell whether the bot was ever asked in the thread that has this alias."""
+        holder = await self.get("aliases", alias)
+        return holder is not None and bool(await self.query("answers", {"thread_id": holder["thread_id"]}))
 
     async def get_answer(self, answer_id: str) -> Answer | None:
         """Return one answer, or None."""
@@ -178,7 +135,7 @@ class AnswerCalls(AliasCalls):
                 return False
             position = await self._next_position(row["thread_id"])
             row |= {"position": position, "part_count": 0, "answer_message_id": None, "takeovers": 0}
-            await self._give_back(row | {"state": "waiting"}, 0, None, 0)
+            await self._give_back(row | {"state": "waiting", "is_growing": False}, 0, None, 0)
             return True
 
     async def drop_answer(self, answer_id: str) -> bool:
@@ -190,8 +147,10 @@ class AnswerCalls(AliasCalls):
             await self._set_answer(row | {"state": "skipped", "reason": "dropped by the operator"})
             return True
 
-    async def _ask(self, thread_id: str, message_id: str, key: ThreadKey) -> bool:
+    async def _ask(self, thread_id: str, message_id: str, arrival: Arrival) -> bool:
         if await self.query("answers", {"message_id": message_id}):
+            return False
+        if arrival.is_by_agent and await self._talks_to_agents(thread_id):
             return False
         now = instant_text(utc_now())
         row = {
@@ -199,7 +158,7 @@ class AnswerCalls(AliasCalls):
             "thread_id": thread_id,
             "message_id": message_id,
             "position": await self._next_position(thread_id),
-            "place": asdict(key),
+            "place": asdict(arrival.key),
             "state": "waiting",
             "owner": None,
             "tries": 0,
@@ -208,10 +167,19 @@ class AnswerCalls(AliasCalls):
             "reason": None,
             "answer_message_id": None,
             "part_count": 0,
+            "is_partial": arrival.is_partial,
+            "is_growing": False,
+            "is_certain": False,
             "created_at": now,
         }
         await self._set_answer(row)
         return True
+
+    async def _talks_to_agents(self, thread_id: str) -> bool:
+        rows = sorted(await self.query("answers", {"thread_id": thread_id}), key=lambda row: int(row["position"]))
+        asked = [await self._message_row(row["message_id"]) for row in rows[-AGENT_ANSWERS:]]
+        by_agents = [row is not None and is_by_agent(row["message"]["source"]) for row in asked]
+        return len(by_agents) == AGENT_ANSWERS and all(by_agents)
 
     async def _next_position(self, thread_id: str) -> int:
         return 1 + max((row["position"] for row in await self.query("answers", {"thread_id": thread_id})), default=0)
@@ -242,17 +210,6 @@ class AnswerCalls(AliasCalls):
             raise answer_lost(answer_id)
         return row
 
-    async def _must_not_be_posted(self, message_id: str, parts: list[Part]) -> None:
-        row = await self._message_row(message_id)
-        known = [_part_of(part) for part in await self.query("parts", {"message_id": message_id})]
-        # The very same parts are there when a begin_sending was cut off.
-        if (row is not None and row["external"] is not None) or any(part not in parts for part in known):
-            raise message_posted(message_id)
-
-    async def _parts(self, row: dict[str, Any]) -> list[Part]:
-        keys = [join_key(str(row["answer_message_id"]), number) for number in range(1, row["part_count"] + 1)]
-        return [_part_of(part) for key in keys if (part := await self.get("parts", key)) is not None]
-
     async def _give_back(self, row: dict[str, Any], delay_s: float, reason: str | None, tries: int) -> None:
         row |= {
             "state": "sending" if row["state"] == "sending" else "waiting",
@@ -276,34 +233,9 @@ def _answer_of(row: dict[str, Any]) -> Answer:
     return Answer(**fields | instants | {"key": ThreadKey(**row["place"])})
 
 
-def _part_of(row: dict[str, Any]) -> Part:
-    external = None if row["external"] is None else ExternalId(**row["external"])
-    fields = {name: row[name] for name in Part.__dataclass_fields__}
-    return Part(**fields | {"external": external})
-
-
-def new_parts(message_id: str, texts: list[str]) -> list[Part]:
-    """Make the posts of a message. Their tokens are the message's, so that a retried answer's posts are not taken for
-    those of its first try.
-    """
-    if not texts:
-        raise ValueError("an answer has at least one part")
-    return [
-        Part(message_id, number, f"{message_id}.{number}", clean_text(text), "waiting")
-        for number, text in enumerate(texts, 1)
-    ]
-
-
 def clean_reason(reason: str | None) -> str | None:
     """Clean a reason; it may quote the name of a file or a class of the user's."""
     return None if reason is None else clean_text(reason)
-
-
-def message_posted(message_id: str) -> MessageExistsError:
-    """Make the error for an answer whose message came from outside, or is an answer already."""
-    return MessageExistsError(
-        f"Message {message_id} is posted already.", "Give a copy an id of its own: Message(id=new_id(), …)."
-    )
 
 
 def answer_lost(answer_id: str) -> AnswerLostError:

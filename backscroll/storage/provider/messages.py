@@ -4,12 +4,14 @@ Proved by `tests/contract/test_messages.py`, `test_find_messages.py` and `test_r
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from backscroll.errors import EchoPendingError
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
-from backscroll.storage.provider.answers import AnswerCalls
 from backscroll.storage.provider.rows import (
     edit_row,
     instant_of,
@@ -18,11 +20,12 @@ from backscroll.storage.provider.rows import (
     message_of,
     thread_row,
 )
+from backscroll.storage.provider.sending import SendingCalls
 from backscroll.storage.records import Arrival, MessageVersion, Recorded
 from backscroll.storage.values import canonical_json
 
 
-class MessageCalls(AnswerCalls):
+class MessageCalls(SendingCalls):
     """The calls for messages, with defaults on the six primitives."""
 
     async def append_message(self, thread_id: str, message: Message) -> Message:
@@ -39,25 +42,27 @@ class MessageCalls(AnswerCalls):
             external = ExternalId.of_message(message.platforms, thread["platforms"]) if thread else None
             return (await self._append(thread_id, message, external))[0]
 
-    async def record_message(self, arrival: Arrival) -> Recorded | None:
+    async def record_message(self, arrival: Arrival, *, earlier: Sequence[Arrival] = ()) -> Recorded | None:
         """Keep a message that came from outside: its thread, alias and row, and an answer if one is due.
 
         Atomic: all of it commits together or not at all. A repeat, by external id or by message id, changes nothing but
         that an answer may now be due, and gives the message that is stored; by external id also where the key names
-        another thread by now, or none. Changes that came before the message are applied.
+        another thread by now, or none. Changes that came before the message are applied. A message of another bot is
+        answered only while not every one of the thread's last two answers answers such.
 
+        An echo marks the part that its token names as posted, and is a repeat of its message.
+
+        Args: earlier: messages of the same key that stand before it; they are kept in front of it, and ask for nothing.
         Returns: None when the thread is unknown and the arrival does not open one.
         Raises: MessageExistsError: another thread has a message of this id, under another external id.
+            EchoPendingError: it is an echo without such a token, and a part of its thread is on its way out.
         """
         async with self._exclusive:
-            thread_id = await self._thread_for(arrival)
-            if thread_id is None:
-                return None
-            message, is_new = await self._append(thread_id, arrival.message, arrival.external)
-            asked = False
-            if await self._is_due(thread_id, arrival, message):
-                asked = await self._ask(thread_id, message.id, arrival.key)
-            return Recorded(thread_id, message, is_new, asked)
+            for each in before(arrival, earlier):
+                thread_id = await self._thread_for(each)
+                if thread_id is not None:
+                    await self._append_arrival(thread_id, each)
+            return await self._record(arrival)
 
     async def get_message(self, message_id: str) -> tuple[str, Message] | None:
         """Return a message and the id of its thread, `(thread_id, message)`, or None."""
@@ -177,6 +182,27 @@ class MessageCalls(AnswerCalls):
                 await self.delete("early_events", key)
             return len(old)
 
+    async def _record(self, arrival: Arrival) -> Recorded | None:
+        if arrival.token is not None and arrival.external is not None:
+            row = await self._meet_echo(arrival.token, arrival.external)
+            if row is not None:
+                return Recorded(row["thread_id"], message_of(row), False, False)
+        thread_id = await self._thread_for(arrival)
+        if thread_id is None:
+            return None
+        if arrival.is_echo and arrival.external is not None:
+            is_known = await self._external_row(arrival.external) is not None
+            if not is_known and await self._is_being_posted(thread_id):
+                raise echo_pending(arrival.external)
+        message, is_new = await self._append_arrival(thread_id, arrival)
+        is_due = await self._is_due(thread_id, arrival, message) and (is_new or not arrival.is_late)
+        asked = is_due and await self._ask(thread_id, message.id, arrival)
+        return Recorded(thread_id, message, is_new, asked)
+
+    async def _append_arrival(self, thread_id: str, arrival: Arrival) -> tuple[Message, bool]:
+        wanted_by = arrival.key if arrival.fetches else None
+        return await self._append(thread_id, arrival.message, arrival.external, wanted_by)
+
     async def _thread_for(self, arrival: Arrival) -> str | None:
         alias = arrival.key.alias
         if arrival.external is not None and (held := await self._external_row(arrival.external)) is not None:
@@ -204,6 +230,28 @@ class MessageCalls(AnswerCalls):
         if message.deleted_at is not None or arrival.asks == "no":
             return False
         return arrival.asks == "yes" or bool(await self.query("answers", {"thread_id": thread_id}))
+
+
+def before(arrival: Arrival, earlier: Sequence[Arrival]) -> list[Arrival]:
+    """Let earlier messages open the thread when the arrival does, under its title, and ask for nothing."""
+    return [
+        replace(
+            each,
+            asks="no",
+            opens=arrival.opens,
+            title=arrival.title,
+            user_id=arrival.user_id,
+            place=arrival.place,
+        )
+        for each in earlier
+    ]
+
+
+def echo_pending(external: ExternalId) -> EchoPendingError:
+    """Make the error for a post of ours that may be of a part which is on its way out."""
+    return EchoPendingError(
+        f"Post {external.id} may be an answer whose posting is not marked yet.", "Hand it over again in a moment."
+    )
 
 
 def stands_at(node: Any, path: tuple[str, ...], value: Any) -> bool:

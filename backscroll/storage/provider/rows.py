@@ -12,7 +12,7 @@ from typing import Any
 
 from backscroll.errors import MessageExistsError, ThreadNotFoundError
 from backscroll.storage.changes import remember
-from backscroll.storage.keys import ExternalId
+from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider.primitives import Primitives, join_key
 from backscroll.storage.values import as_utc, canonical_json, new_id, utc_now
@@ -58,10 +58,14 @@ class Rows(Primitives):
         row["message"]["updated_at"] = instant_text(utc_now())
         await self.set("messages", join_key(row["thread_id"], row["message"]["sequence"]), row)
 
-    async def _append(self, thread_id: str, message: Message, external: ExternalId | None) -> tuple[Message, bool]:
+    async def _append(
+        self, thread_id: str, message: Message, external: ExternalId | None, wanted_by: ThreadKey | None = None
+    ) -> tuple[Message, bool]:
         """Append a message, or return the one that is stored, and whether it is new.
 
         An external id that a message of another thread holds stays with that one.
+
+        Args: wanted_by: a key of the place from which the contents of a new message's files are to be fetched.
         """
         thread = await self.get("threads", thread_id)
         if thread is None:
@@ -78,9 +82,17 @@ class Rows(Primitives):
             await self._apply_early(row, external)
         for sha256 in files_of(row):
             await self.set("file_users", join_key(sha256, message.id), {"sha256": sha256})
+        if wanted_by is not None:
+            await self._want_files(message, wanted_by)
         await self._set_message(row)
         await self._complete_last_append(thread)
         return message_of(row), True
+
+    async def _want_files(self, message: Message, by: ThreadKey) -> None:
+        for position in wanted_positions(message):
+            wanted = {"message_id": message.id, "position": position}
+            place = {"platform": by.platform, "workspace": by.workspace}
+            await self.set("wanted_files", join_key(message.id, position), wanted | place)
 
     async def _complete_last_append(self, thread: dict[str, Any]) -> None:
         following = await self.get("messages", join_key(thread["id"], thread["last_sequence"] + 1))
@@ -197,6 +209,15 @@ def new_message_row(thread_id: str, message: Message, external: ExternalId | Non
         "reactions": log,
         "versions": [],
     }
+
+
+def wanted_positions(message: Message) -> list[int]:
+    """Name the attachments of a message whose contents lie elsewhere, from 1."""
+    return [
+        position
+        for position, attachment in enumerate(message.attachments, 1)
+        if attachment.location is not None and not attachment.is_kept
+    ]
 
 
 def files_of(row: dict[str, Any]) -> set[str]:

@@ -1,8 +1,8 @@
 """The provider on SQLite and PostgreSQL. Its files mirror `provider/` name by name; each says only what differs.
 
 url, settings, types, tables → engine → sqlite, postgresql
-engine → rows → early, item → asking → batch → commit → threads → aliases → answers → messages → reactions → rejected
-→ search → stats → files
+engine → rows → early, parts, item → echoes, asking → batch → commit → threads → aliases → answers → sending → messages
+→ reactions → rejected → search → stats → files → places
 """
 
 from urllib.parse import quote
@@ -10,14 +10,14 @@ from urllib.parse import quote
 from backscroll.errors import StorageRefusedError
 from backscroll.storage.sql.commit import GroupCommit
 from backscroll.storage.sql.engine import Database
-from backscroll.storage.sql.files import SqlFiles
+from backscroll.storage.sql.places import SqlPlaces
 from backscroll.storage.sql.postgresql import PostgresDatabase
 from backscroll.storage.sql.settings import PoolSettings
 from backscroll.storage.sql.sqlite import SqliteDatabase, Synchronous
 from backscroll.storage.sql.url import is_memory, is_sqlite, parse_url
 
 
-class Provider(SqlFiles):
+class Provider(SqlPlaces):
     """Storage in a SQLite file, in SQLite's memory, or in PostgreSQL.
 
     Args: url: `postgresql://…`, `sqlite:///…`, a bare file name, or `:memory:`; connects at first use.

@@ -4,20 +4,17 @@ All takers contend for the one row that is a thread's first unfinished answer: w
 over it. The unique index `answers_one_at_a_time` stands behind that.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnClause, Row, and_, bindparam, exists, func, literal_column, select, update
 
-from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Message
-from backscroll.storage.provider.answers import answer_lost, clean_reason, message_posted, new_parts
-from backscroll.storage.records import UNFINISHED, Answer, AnswerState, FinalState, Part
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.provider.answers import answer_lost, clean_reason
+from backscroll.storage.records import UNFINISHED, Answer, AnswerState, FinalState
 from backscroll.storage.sql.aliases import SqlAliases
-from backscroll.storage.sql.batch import append_batch
 from backscroll.storage.sql.engine import Connection
-from backscroll.storage.sql.item import Item
-from backscroll.storage.sql.parts import mark_part, part_of, part_values
-from backscroll.storage.sql.tables import answers, message_parts, threads
+from backscroll.storage.sql.tables import aliases, answers, threads
 from backscroll.storage.sql.types import any_of, in_seconds, later_of, now
 
 _before = answers.alias("before")
@@ -64,6 +61,7 @@ _TAKE = (
         state=bindparam("taken_state"),
         owner=bindparam("taker"),
         takeovers=bindparam("taken_over"),
+        is_certain=False,
         ready_at=_LEASE,
         updated_at=now(),
     )
@@ -80,21 +78,19 @@ _OWNED = (
     .where(answers.c.id == bindparam("answer_id"), answers.c.owner == bindparam("holder"), _UNFINISHED)
     .with_for_update()
 )
-_CHANGE = update(answers).where(answers.c.id == bindparam("answer_id")).values(updated_at=now())
-_GIVE_BACK = _CHANGE.values(
+CHANGE_ANSWER = update(answers).where(answers.c.id == bindparam("answer_id")).values(updated_at=now())
+_GIVE_BACK = CHANGE_ANSWER.values(
     owner=None,
     state=bindparam("back_to"),
     tries=bindparam("tried"),
     reason=bindparam("why"),
+    is_certain=bindparam("certain"),
     ready_at=later_of(now(), in_seconds(bindparam("delay_s"))),
 )
-_PARTS = (
-    select(message_parts)
-    .where(message_parts.c.message_id == bindparam("its_message"), message_parts.c.token.is_not(None))
-    .order_by(message_parts.c.part)
-)
-_POSTED = select(message_parts.c.part).where(message_parts.c.message_id == bindparam("its_message"))
 _LOCK_THREAD = select(threads.c.id).where(threads.c.id == bindparam("its_thread")).with_for_update(key_share=True)
+_JOINED = select(
+    exists().where(answers.c.thread_id == aliases.c.thread_id, aliases.c.alias == bindparam("alias")).correlate(None)
+)
 _LAST_POSITION = select(func.max(answers.c.position)).where(answers.c.thread_id == bindparam("its_thread"))
 
 
@@ -117,7 +113,8 @@ class SqlAnswers(SqlAliases):
                 "taken_over": row.takeovers + (row.owner is not None),
                 "lease_s": lease_s,
             }
-            return _answer_of((await connection.execute(_TAKE, taken)).one())
+            answer = _answer_of((await connection.execute(_TAKE, taken)).one())
+            return replace(answer, is_certain=row.is_certain and row.owner is None)
 
         return await self.database.write(work)
 
@@ -127,55 +124,20 @@ class SqlAnswers(SqlAliases):
 
         return await self.database.write(work)
 
-    async def begin_sending(
-        self, answer_id: str, owner: str, message: Message, texts: list[str], *, reason: str | None = None
-    ) -> list[Part]:
-        async def work(connection: Connection) -> list[Part]:
-            row = await _owned(connection, answer_id, owner)
-            if row.state == "sending":
-                return await _read_parts(connection, row.answer_message_id)
-            parts = new_parts(message.id, texts)
-            item = Item(message, row.thread_id, is_answer=True)
-            await append_batch(connection, [item])
-            if item.error is not None:
-                raise item.error
-            its = {"its_message": message.id}
-            if not item.is_new and (await connection.execute(_POSTED, its)).first() is not None:
-                raise message_posted(message.id)
-            await connection.execute(message_parts.insert(), [part_values(part) for part in parts])
-            values = {"state": "sending", "answer_message_id": message.id, "reason": clean_reason(reason)}
-            await connection.execute(_CHANGE.values(values), {"answer_id": answer_id})
-            return await _read_parts(connection, message.id)
-
-        return await self.database.write(work)
-
-    async def get_parts(self, answer_id: str) -> list[Part]:
-        async def work(connection: Connection) -> list[Part]:
-            query = select(answers.c.answer_message_id).where(answers.c.id == answer_id)
-            message_id = (await connection.execute(query)).scalar_one_or_none()
-            return [] if message_id is None else await _read_parts(connection, message_id)
-
-        return await self.database.read(work)
-
-    async def mark_sent(self, answer_id: str, owner: str, number: int, external: ExternalId) -> None:
-        async def work(connection: Connection) -> None:
-            row = await _owned(connection, answer_id, owner)
-            await mark_part(connection, row.answer_message_id, number, external)
-
-        await self.database.write(work)
-
     async def finish_answer(self, answer_id: str, owner: str, state: FinalState, *, reason: str | None = None) -> None:
         async def work(connection: Connection) -> None:
-            row = await _owned(connection, answer_id, owner)
+            row = await owned(connection, answer_id, owner)
             values = {"state": state, "owner": None, "reason": clean_reason(reason) or row.reason}
-            await connection.execute(_CHANGE.values(values), {"answer_id": answer_id})
+            await connection.execute(CHANGE_ANSWER.values(values), {"answer_id": answer_id})
 
         await self.database.write(work)
 
-    async def postpone_answer(self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool) -> None:
+    async def postpone_answer(
+        self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool, is_certain: bool = False
+    ) -> None:
         async def work(connection: Connection) -> None:
-            row = await _owned(connection, answer_id, owner)
-            await _give_back(connection, row, delay_s, clean_reason(reason), row.tries + counts)
+            row = await owned(connection, answer_id, owner)
+            await _give_back(connection, row, delay_s, clean_reason(reason), row.tries + counts, is_certain=is_certain)
 
         await self.database.write(work)
 
@@ -195,6 +157,9 @@ class SqlAnswers(SqlAliases):
             return None if at is None else max(0.0, (at - clock).total_seconds())
 
         return await self.database.read(work)
+
+    async def is_joined(self, alias: str) -> bool:
+        return bool((await self.database.rows(_JOINED, {"alias": alias}))[0][0])
 
     async def get_answer(self, answer_id: str) -> Answer | None:
         async def work(connection: Connection) -> Answer | None:
@@ -227,9 +192,9 @@ class SqlAnswers(SqlAliases):
             await connection.execute(_LOCK_THREAD, its)
             position = (await connection.execute(_LAST_POSITION, its)).scalar_one() + 1
             values = {"state": "waiting", "position": position, "answer_message_id": None, "reason": None}
-            values |= {"tries": 0, "takeovers": 0, "ready_at": now()}
+            values |= {"tries": 0, "takeovers": 0, "is_growing": False, "ready_at": now()}
             changed = await connection.execute(
-                _CHANGE.where(answers.c.state == "failed").values(values), {"answer_id": answer_id}
+                CHANGE_ANSWER.where(answers.c.state == "failed").values(values), {"answer_id": answer_id}
             )
             return changed.rowcount > 0
 
@@ -237,7 +202,7 @@ class SqlAnswers(SqlAliases):
 
     async def drop_answer(self, answer_id: str) -> bool:
         async def work(connection: Connection) -> bool:
-            change = _CHANGE.where(answers.c.state.in_(("waiting", "failed")))
+            change = CHANGE_ANSWER.where(answers.c.state.in_(("waiting", "failed")))
             values = {"state": "skipped", "reason": "dropped by the operator"}
             return (await connection.execute(change.values(values), {"answer_id": answer_id})).rowcount > 0
 
@@ -251,27 +216,36 @@ async def _skip_to_last(connection: Connection, first: Row[Any]) -> Row[Any]:
     return last
 
 
-async def _owned(connection: Connection, answer_id: str, owner: str) -> Row[Any]:
+async def owned(connection: Connection, answer_id: str, owner: str) -> Row[Any]:
+    """Lock an answer's row for the one who has it.
+
+    Raises: AnswerLostError: this owner does not have it.
+    """
     row = (await connection.execute(_OWNED, {"answer_id": answer_id, "holder": owner})).one_or_none()
     if row is None:
         raise answer_lost(answer_id)
     return row
 
 
-async def _give_back(connection: Connection, row: Row[Any], delay_s: float, reason: str | None, tries: int) -> None:
+async def _give_back(
+    connection: Connection,
+    row: Row[Any],
+    delay_s: float,
+    reason: str | None,
+    tries: int,
+    *,
+    is_certain: bool = False,
+) -> None:
     sending = row.state == "sending"
     values = {
         "answer_id": row.id,
         "back_to": "sending" if sending else "waiting",
         "tried": tries,
         "why": row.reason if sending else reason,
+        "certain": is_certain,
         "delay_s": delay_s,
     }
     await connection.execute(_GIVE_BACK, values)
-
-
-async def _read_parts(connection: Connection, message_id: str) -> list[Part]:
-    return [part_of(row) for row in await connection.execute(_PARTS, {"its_message": message_id})]
 
 
 def _answer_of(row: Row[Any]) -> Answer:
@@ -288,6 +262,9 @@ def _answer_of(row: Row[Any]) -> Answer:
         ready_at=row.ready_at,
         reason=row.reason,
         answer_message_id=row.answer_message_id,
+        is_partial=row.is_partial,
+        is_growing=row.is_growing,
+        is_certain=row.is_certain,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -16,6 +16,7 @@ from backscroll.storage.provider.rows import standing, thread_gone
 from backscroll.storage.sql.asking import ask
 from backscroll.storage.sql.dialect import count_messages, insert_ignoring
 from backscroll.storage.sql.early import PLACE, Settled, take_early
+from backscroll.storage.sql.echoes import meet_echoes
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.rows import (
@@ -82,15 +83,17 @@ class _Batch:
 
 async def append_batch(connection: Connection, items: list[Item]) -> None:
     """Append all items inside the transaction, and set their outcomes. Harmless when done again."""
-    for item in items:
+    opened = [each for item in items for each in item.opened()]
+    for item in opened:
         item.reset()
-    batch = _Batch(connection, items)
+    batch = _Batch(connection, opened)
     await _find_threads(batch)
-    await _meet_stored(batch, items)
+    await _meet_stored(batch, opened)
+    await meet_echoes(connection, opened)
     await _claim_external_ids(batch)
     await _insert(batch)
     await _fill_in_repeats(batch)
-    await ask(connection, items, batch.last)
+    await ask(connection, opened, batch.last)
     unused = [thread_id for thread_id in batch.opened if batch.last[thread_id] == 0]
     if unused:
         await connection.execute(_DELETE_THREADS, {"ids": unused})
@@ -227,7 +230,7 @@ async def _insert(batch: _Batch) -> None:
         else:
             reactions += reaction_values(item.stored)
     rows = [message_values(str(item.thread_id), item.stored, item.external) for item in new if item.stored]
-    files = [row for item in new if item.stored for row in file_values(item.stored)]
+    files = [row for item in new if item.stored for row in file_values(item.stored, item.fetched_from)]
     for insert, values in zip(_INSERTS, (rows, files, reactions, versions), strict=True):
         if values:
             await batch.connection.execute(insert, values)

@@ -7,7 +7,7 @@ Each locks the row of its thread first, so changes of one thread come one after 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, delete, func, select, update
+from sqlalchemy import BindParameter, Row, bindparam, case, delete, func, null, select, update
 
 from backscroll.storage.models import Content, plain_text
 from backscroll.storage.sql.dropping import drop_files_of_message
@@ -69,19 +69,32 @@ async def edit(connection: Connection, message_id: str, content: Content, edited
     return True
 
 
+async def rewrite(connection: Connection, message_id: str, content: Content) -> bool:
+    """Put another content in place, as if it had always been so; False when the message is unknown or a tombstone."""
+    row = await _lock(connection, message_id)
+    if row is None or row.deleted_at is not None:
+        return False
+    values = {"updated_at": utc_now(), **content_values(content), **search_values(plain_text(content), row)}
+    await connection.execute(_CHANGE.values(values), {"its_message": message_id})
+    await connection.execute(_TOUCH, {"thread": row.thread_id})
+    return True
+
+
 async def clear(connection: Connection, message_id: str, deleted_at: datetime | None) -> bool:
     """Make a message a tombstone; False when it is unknown or one already."""
     row = await _lock(connection, message_id)
     if row is None or row.deleted_at is not None:
         return False
+    # What still waits keeps its text until it is marked. Its row is locked all the same: `mark_part` looks behind that.
+    text = case((message_parts.c.state == "sent", null()), else_=message_parts.c.text)
+    posted = update(message_parts).where(message_parts.c.message_id == message_id)
+    await connection.execute(posted.values(text=text))
     values = {"deleted_at": deleted_at or utc_now(), "updated_at": utc_now(), **content_values("")}
     values |= {"attributes": {}, "tool_calls": [], **search_values("", row, attributes={})}
     await connection.execute(_CHANGE.values(values), {"its_message": message_id})
     await drop_files_of_message(connection, message_id)
     for table in (message_versions, message_files, message_reactions):
         await connection.execute(delete(table).where(table.c.message_id == message_id))
-    posted = update(message_parts).where(message_parts.c.message_id == message_id, message_parts.c.state == "sent")
-    await connection.execute(posted.values(text=None))
     await connection.execute(_TOUCH, {"thread": row.thread_id})
     return True
 

@@ -1,10 +1,12 @@
 """One append on its way through a batch, and its outcome."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backscroll.errors import StorageError
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
+from backscroll.storage.provider.messages import before
 from backscroll.storage.provider.rows import message_elsewhere, thread_gone
 from backscroll.storage.records import Arrival
 from backscroll.storage.sql.rows import Place, place_of
@@ -22,6 +24,7 @@ class Item:
     message: Message
     thread_id: str | None = None
     arrival: Arrival | None = None
+    earlier: Sequence[Arrival] = ()
     external: ExternalId | None = None
     is_answer: bool = False
     repeat_of: str | None = None
@@ -33,7 +36,13 @@ class Item:
     @property
     def size(self) -> int:
         """How much of a transaction it fills."""
-        return 1
+        return 1 + len(self.earlier)
+
+    def opened(self) -> list["Item"]:
+        """Give an item for each message, the earlier ones first."""
+        if self.arrival is None or not self.earlier:
+            return [self]
+        return [*(Item(each.message, arrival=each) for each in before(self.arrival, self.earlier)), self]
 
     @property
     def is_open(self) -> bool:
@@ -44,6 +53,13 @@ class Item:
     def place(self) -> Place | None:
         """Its external id as the database names it."""
         return None if self.external is None else place_of(self.external)
+
+    @property
+    def fetched_from(self) -> dict[str, str] | None:
+        """Where the contents of its files are to be fetched."""
+        if self.arrival is None or not self.arrival.fetches:
+            return None
+        return {"platform": self.arrival.key.platform, "workspace": self.arrival.key.workspace}
 
     def reset(self) -> None:
         """Forget the outcome of an attempt that was rolled back."""

@@ -1,6 +1,6 @@
 """Messages in SQL; the contract stands in `provider/messages.py`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,6 @@ from backscroll.storage.provider.messages import stands_at
 from backscroll.storage.provider.rows import thread_gone
 from backscroll.storage.records import Arrival, MessageVersion, Recorded
 from backscroll.storage.search import property_mark
-from backscroll.storage.sql.answers import SqlAnswers
 from backscroll.storage.sql.batch import append_batch
 from backscroll.storage.sql.early import find_or_expect, hold_early, sweep
 from backscroll.storage.sql.editing import clear, edit
@@ -20,6 +19,7 @@ from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.matching import has_words
 from backscroll.storage.sql.rows import CHUNK_COUNT, content_of, external_values, read_by_ids, read_range
+from backscroll.storage.sql.sending import SqlSending
 from backscroll.storage.sql.tables import aliases, message_parts, message_versions, messages, threads
 
 _LAST = select(threads.c.last_sequence).where(threads.c.id == bindparam("thread_id"))
@@ -38,7 +38,7 @@ _HOLDERS = (
 _ALIAS = select(aliases.c.alias).where(aliases.c.alias == bindparam("alias"))
 
 
-class SqlMessages(SqlAnswers):
+class SqlMessages(SqlSending):
     """The calls for messages."""
 
     async def append_message(self, thread_id: str, message: Message) -> Message:
@@ -47,8 +47,8 @@ class SqlMessages(SqlAnswers):
             raise thread_gone(thread_id)
         return item.stored
 
-    async def record_message(self, arrival: Arrival) -> Recorded | None:
-        item = await self.writes.commit(Item(arrival.message, arrival=arrival), append_batch)
+    async def record_message(self, arrival: Arrival, *, earlier: Sequence[Arrival] = ()) -> Recorded | None:
+        item = await self.writes.commit(Item(arrival.message, arrival=arrival, earlier=earlier), append_batch)
         if item.stored is None or item.thread_id is None:
             return None
         return Recorded(item.thread_id, item.stored, item.is_new, item.asked)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, select, update
 
 from backscroll.storage.keys import ExternalId
-from backscroll.storage.records import Part
+from backscroll.storage.records import Part, PartState
 from backscroll.storage.sql.early import PLACE, take_early
 from backscroll.storage.sql.editing import clear, edit, react
 from backscroll.storage.sql.engine import Connection
@@ -19,13 +19,16 @@ from backscroll.storage.values import utc_now
 _AT_PLACE = tuple(column == bindparam(f"of_{column.name}") for column in PLACE)
 _HOLDER = select(message_parts.c.message_id).where(*_AT_PLACE).with_for_update()
 _DROP_CLAIM = delete(message_parts).where(*_AT_PLACE, message_parts.c.message_id.is_(None))
-_PART = select(message_parts.c.state).where(
-    message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("number")
+_PART = (
+    select(message_parts.c.state, message_parts.c.external_id)
+    .where(message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("number"))
+    .with_for_update()
 )
 _MARK = update(message_parts).where(
     message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("number")
 )
 _READ = select(*MESSAGE_COLUMNS).where(messages.c.id == bindparam("its_message"))
+_IS_TOMBSTONE = select(messages.c.deleted_at.is_not(None)).where(messages.c.id == bindparam("its_message"))
 _NAME = update(messages).where(messages.c.id == bindparam("its_message"))
 
 
@@ -34,12 +37,11 @@ def part_of(row: Row[Any]) -> Part:
     external = None
     if row.external_id is not None:
         external = ExternalId(row.platform, row.workspace, row.channel, row.external_id)
-    return Part(
-        row.message_id, row.part, row.token, row.text or "", "sent" if row.state == "sent" else "waiting", external
-    )
+    state: PartState = "sent" if row.state == "sent" else "waiting"
+    return Part(row.message_id, row.part, row.token, row.text or "", state, external, row.kind or "text", row.position)
 
 
-def part_values(part: Part) -> dict[str, Any]:
+def part_values(part: Part, answer_id: str) -> dict[str, Any]:
     """Lay a part that is not posted yet out as a row."""
     return {
         "message_id": part.message_id,
@@ -47,21 +49,28 @@ def part_values(part: Part) -> dict[str, Any]:
         "token": part.token,
         "text": part.text,
         "state": part.state,
+        "kind": part.kind,
+        "position": part.position,
+        "answer_id": answer_id,
     }
 
 
 async def mark_part(connection: Connection, message_id: str, number: int, external: ExternalId) -> None:
     """Note that a part was posted, give it its external id unless another message has that, and apply what waited."""
     part = {"its_message": message_id, "number": number}
-    if (await connection.execute(_PART, part)).scalar_one_or_none() != "waiting":
+    stands = (await connection.execute(_PART, part)).one_or_none()
+    if stands is None or stands.state != "waiting":
         return
+    # Read behind the lock of the part's row, which a deletion takes too: one of the two takes the text out.
+    is_tombstone = (await connection.execute(_IS_TOMBSTONE, part)).scalar_one_or_none()
+    sent: dict[str, Any] = {"state": "sent"} | ({"text": None} if is_tombstone else {})
     place = {f"of_{name}": value for name, value in external_values(external).items()}
     holder = (await connection.execute(_HOLDER, place)).one_or_none()
-    if holder is not None and holder.message_id is not None:
-        await connection.execute(_MARK.values(state="sent"), part)
+    if stands.external_id is not None or (holder is not None and holder.message_id is not None):
+        await connection.execute(_MARK.values(sent), part)
         return
     await connection.execute(_DROP_CLAIM, place)
-    await connection.execute(_MARK.values(state="sent", **external_values(external)), part)
+    await connection.execute(_MARK.values(sent | external_values(external)), part)
     if number == 1:
         row = (await connection.execute(_READ, part)).one()
         platforms = row.platforms | external.platforms

@@ -23,7 +23,7 @@ from backscroll.storage.models import (
     message_tokens,
     plain_text,
 )
-from backscroll.storage.provider.rows import standing
+from backscroll.storage.provider.rows import standing, wanted_positions
 from backscroll.storage.search import MARKED, fold, index_words, property_marks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.tables import message_files, message_reactions, messages, threads
@@ -36,9 +36,9 @@ _UNREAD = ("number", "search_text", "search_words")
 THREAD_COLUMNS = tuple(column for column in threads.c if column.name not in _UNREAD)
 MESSAGE_COLUMNS = tuple(column for column in messages.c if column.name not in (*_UNREAD, "model", "tokens"))
 
-_FILE_FIELDS = ("name", "type", "size_bytes", "sha256", "location")
+FILE_FIELDS = ("name", "type", "size_bytes", "sha256", "location")
 _FILES = (
-    select(json_list(json_row(message_files.c.position, *(message_files.c[name] for name in _FILE_FIELDS))))
+    select(json_list(json_row(message_files.c.position, *(message_files.c[name] for name in FILE_FIELDS))))
     .where(message_files.c.message_id == messages.c.id)
     .scalar_subquery()
 )
@@ -131,10 +131,19 @@ def place_of(external: ExternalId) -> Place:
     return external.platform, external.workspace, external.channel, external.id
 
 
-def file_values(message: Message) -> list[dict[str, Any]]:
-    """Lay a message's attachments out as rows."""
+def file_values(message: Message, wanted_from: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """Lay a message's attachments out as rows.
+
+    Args: wanted_from: the platform and workspace from which the contents are to be fetched.
+    """
+    wanted = wanted_positions(message) if wanted_from else ()
     return [
-        {"message_id": message.id, "position": position, **attachment.model_dump()}
+        {
+            "message_id": message.id,
+            "position": position,
+            **attachment.model_dump(),
+            "wanted_from": wanted_from if position in wanted else None,
+        }
         for position, attachment in enumerate(message.attachments, 1)
     ]
 
@@ -230,7 +239,7 @@ def _build_message(row: Row[Any]) -> Message:
     if row.content_blocks is not None:
         fields["content"] = row.content_blocks
     fields["attachments"] = [
-        Attachment.model_construct(**dict(zip(_FILE_FIELDS, file, strict=True)))
+        Attachment.model_construct(**dict(zip(FILE_FIELDS, file, strict=True)))
         for _, *file in sorted(fields["attachments"] or ())
     ]
     reactions: dict[str, list[str]] = {}

@@ -7,6 +7,7 @@ People query `threads`, `messages` and `message_reactions` by hand, so their col
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Identity,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -40,6 +42,10 @@ def _message_id(*, nullable: bool = False, primary_key: bool = False) -> Column[
 def _external(*, nullable: bool) -> list[Column[str]]:
     names = ("platform", "workspace", "channel", "external_id")
     return [Column(name, Text, nullable=nullable) for name in names]
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=false())
 
 
 def _number() -> Column[int]:
@@ -121,6 +127,10 @@ message_parts = Table(
     Column("text", Text),
     *_external(nullable=True),
     Column("state", Text, nullable=False),
+    # Of the posts of an answer: "text", "stream", or "file", which is the message's attachment of this position.
+    Column("kind", Text),
+    Column("position", Integer),
+    Column("answer_id", Key),
     UniqueConstraint("message_id", "part", name="message_parts_part"),
     UniqueConstraint("token", name="message_parts_token"),
     # The id first: links name it without the workspace.
@@ -134,6 +144,14 @@ Index(
     postgresql_where=text(_EXPECTED),
 )
 
+_WAITING = "state = 'waiting'"
+Index(
+    "message_parts_waiting",
+    message_parts.c.answer_id,
+    sqlite_where=text(_WAITING),
+    postgresql_where=text(_WAITING),
+)
+
 message_files = Table(
     "message_files",
     metadata,
@@ -144,11 +162,20 @@ message_files = Table(
     Column("size_bytes", BigInteger),
     Column("sha256", Text),
     Column("location", Text),
+    # The platform and workspace that its content is still to be fetched from.
+    Column("wanted_from", Json),
     Index(
         "message_files_content",
         "sha256",
         sqlite_where=text("sha256 IS NOT NULL"),
         postgresql_where=text("sha256 IS NOT NULL"),
+    ),
+    Index(
+        "message_files_wanted",
+        "message_id",
+        "position",
+        sqlite_where=text("wanted_from IS NOT NULL"),
+        postgresql_where=text("wanted_from IS NOT NULL"),
     ),
 )
 
@@ -222,6 +249,9 @@ answers = Table(
     Column("ready_at", Instant, nullable=False),
     Column("reason", Text),
     Column("answer_message_id", Key),
+    _flag("is_partial"),
+    _flag("is_growing"),
+    _flag("is_certain"),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("message_id", name="answers_message"),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from backscroll.adapters.base import Adapter, Inbox
+from backscroll.adapters.base import Adapter, Inbox, IsKept, Question
 from backscroll.bot.answering import Answering
 from backscroll.bot.delivery import Limits
 from backscroll.bot.handling import Handler
@@ -56,7 +56,7 @@ class Recorder(Adapter):
             raise outcome[0]
         return part.token
 
-    async def find_posted(self, key: ThreadKey, parts: list[Part]) -> dict[int, str]:
+    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
         self.looked.append([part.number for part in parts])
         there = {part.token for _, part in self.posted}
         return {part.number: part.token for part in parts if part.token in there}

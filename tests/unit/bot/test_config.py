@@ -342,8 +342,8 @@ def test_unknown_key_is_told_the_nearest_right_one(load: Load) -> None:
 
 
 def test_unknown_key_that_is_near_to_none_is_told_all(load: Load) -> None:
-    fault = ("config.yaml:1: adapters.slack is not a known key.", "Known here: console.")
-    assert fault in faults_of(load, "adapters: {console: {}, slack: {}}")
+    fault = ("config.yaml:1: adapters.irc is not a known key.", "Known here: console, slack.")
+    assert fault in faults_of(load, "adapters: {console: {}, irc: {}}")
 
 
 def test_unknown_key_where_there_are_none_is_told_so(load: Load) -> None:
@@ -803,7 +803,7 @@ def test_shipped_file_has_every_key() -> None:
     assert set(tree["bot"]) == set(keys_of(BotConfig))
     assert set(tree["bot"]["allow"]) == set(keys_of(AllowConfig))
     assert set(tree["storage"]) == {"type", "url"}
-    assert set(tree["adapters"]) == set(keys_of(AdapterConfigs))
+    assert set(tree["adapters"]) == {"console"}  # test_config_slack.py reads the rest, which stands in comments
 
 
 @pytest.mark.parametrize(

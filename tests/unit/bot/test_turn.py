@@ -1,6 +1,6 @@
 """What a handler sees: the newest messages up to its question, which stands last."""
 
-from backscroll.bot.turn import Turn, make_turn
+from backscroll.bot.turn import Surroundings, Turn, make_turn
 from backscroll.storage.models import Message
 from backscroll.storage.provider import StorageProvider
 from tests.unit.bot.stage import ask
@@ -24,7 +24,7 @@ class Talk:
             await self._provider.append_message(self.thread_id, Message(role="assistant", content=text))
 
     async def turn(self, question: str, limit: int = 50) -> Turn | None:
-        return await make_turn(self._provider, self.thread_id, self.questions[question], limit, 1)
+        return await make_turn(Surroundings(self._provider, limit), self.thread_id, self.questions[question], 1)
 
     async def seen(self, question: str, limit: int = 50) -> list[str]:
         turn = await self.turn(question, limit)

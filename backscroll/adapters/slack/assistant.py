@@ -1,0 +1,96 @@
+"""Assistant threads: suggestions when one is opened, a status while the handler works, a title from the first question.
+
+None of it is worth an error: what Slack does not take is logged. Bolt's own Assistant is not used, because it swallows
+edits and deletions. Proved by `tests/scenario/test_slack_assistant.py`.
+Source: docs.slack.dev/ai/developing-ai-apps
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from backscroll.adapters.slack.api import SlackApi
+from backscroll.adapters.slack.settings import AssistantSettings
+from backscroll.adapters.slack.workspaces import Workspace, Workspaces
+from backscroll.errors import BackscrollError
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.models import Thread
+
+log = logging.getLogger(__name__)
+
+
+class Assistant:
+    """What the app shows in assistant threads, in tasks that nobody waits for."""
+
+    def __init__(self, api: SlackApi, workspaces: Workspaces, settings: AssistantSettings) -> None:
+        self._api = api
+        self._workspaces = workspaces
+        self._settings = settings
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def greet(self, workspace: Workspace, key: ThreadKey) -> None:
+        """Suggest what to ask in a thread that was opened."""
+        if not self._settings.prompts:
+            return
+        prompts = [{"title": each.title, "message": each.message or each.title} for each in self._settings.prompts]
+        self._start(
+            self._api.call(
+                workspace.token,
+                "assistant.threads.setSuggestedPrompts",
+                channel_id=key.channel,
+                thread_ts=key.thread,
+                title=self._settings.prompts_title or None,
+                prompts=prompts,
+            )
+        )
+
+    @asynccontextmanager
+    async def working(self, key: ThreadKey, thread: Thread) -> AsyncIterator[None]:
+        """Show the status in an assistant thread, and on its first question its title."""
+        if not _is_assistant_thread(key):
+            yield
+            return
+        if [message.role for message in thread.messages] == ["user"]:
+            self._start(self._call(key, "setTitle", title=thread.title))
+        if self._settings.status:
+            self._start(self.show(key, self._settings.status))
+        try:
+            yield
+        finally:
+            if self._settings.status:
+                self._start(self.show(key, ""))
+
+    async def show(self, key: ThreadKey, status: str) -> None:
+        """Show a status in a thread, until the next message there, or for two minutes. Errors as `SlackApi.call`."""
+        await self._call(key, "setStatus", status=status)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _call(self, key: ThreadKey, method: str, **arguments: str) -> None:
+        workspace = await self._workspaces.named(key.workspace)
+        name = f"assistant.threads.{method}"
+        await self._api.call(workspace.token, name, channel_id=key.channel, thread_ts=key.thread, **arguments)
+
+    def _start(self, step: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(_quietly(step))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _is_assistant_thread(key: ThreadKey) -> bool:
+    # A thread in a DM: of an app with the assistant's view, every one is the assistant's.
+    return key.channel.startswith("D") and key.thread != key.channel
+
+
+async def _quietly(step: Coroutine[Any, Any, Any]) -> None:
+    try:
+        await step
+    except BackscrollError as error:
+        log.info("%s", error.message)

@@ -1,0 +1,150 @@
+"""What Slack sends: kept before it is acknowledged, or put aside with its reason.
+
+Whether a delivery is a retry makes no difference: storage keeps each message once. Proved by
+`tests/scenario/test_slack_events.py`, `test_slack_malformed.py` and `test_slack_outage.py`.
+"""
+
+import asyncio
+import json
+import logging
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from backscroll.adapters.base import Inbox
+from backscroll.adapters.slack.assistant import Assistant
+from backscroll.adapters.slack.fields import MalformedError, id_in, need, object_in, text_in
+from backscroll.adapters.slack.names import NameBook
+from backscroll.adapters.slack.translate import PLATFORM, channels_in, people_in, translate
+from backscroll.adapters.slack.workspaces import Workspace, Workspaces
+from backscroll.errors import AdapterError, AdapterUnavailableError, StorageError, StorageUnavailableError
+from backscroll.storage.keys import ThreadKey
+
+log = logging.getLogger(__name__)
+
+ACK_S = 2.6
+"""Seconds after which an event is left unacknowledged. Slack waits three. Source: docs.slack.dev/apis/events-api"""
+
+NEW = "/new"
+_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What Slack is told: `is_kept`, or to send it again; `text` answers a slash command."""
+
+    is_kept: bool
+    text: str = ""
+
+
+class Receiver:
+    """Takes the bodies of Slack's requests, however they come."""
+
+    def __init__(self, inbox: Inbox, workspaces: Workspaces, names: NameBook, assistant: Assistant) -> None:
+        self._inbox = inbox
+        self._workspaces = workspaces
+        self._names = names
+        self._assistant = assistant
+
+    async def receive(self, body: Any, sent_at: datetime | None = None) -> Reply:
+        """Keep what a request tells of.
+
+        Args: sent_at: when Slack sent it; None means now.
+        """
+        try:
+            async with asyncio.timeout(ACK_S):
+                return await self._receive(body, sent_at or datetime.now(UTC))
+        except (StorageUnavailableError, AdapterUnavailableError, TimeoutError) as error:
+            fact = error.message if isinstance(error, StorageError | AdapterError) else f"more than {ACK_S:g} s passed."
+            log.warning("Slack's event %s is not acknowledged: %s", _event_id(body), fact)
+        except Exception as error:  # noqa: BLE001  # here one event ends
+            log.error("Slack's event %s is not acknowledged: %s.", _event_id(body), _named(error))
+        return Reply(is_kept=False)
+
+    async def _receive(self, body: Any, sent_at: datetime) -> Reply:
+        try:
+            body = need(object_in, {"payload": body}, "payload")
+            if "command" in body:
+                return await self._take_command(body, sent_at)
+            if body.get("type") == "event_callback" or "event" in body:
+                await self._take_event(body)
+        except (StorageUnavailableError, AdapterUnavailableError):
+            raise
+        except (MalformedError, AdapterError, StorageError) as error:
+            await self.put_aside(body, str(error))
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the next one is heard
+            await self.put_aside(body, f"{_named(error)}.")
+        return Reply(is_kept=True)
+
+    async def put_aside(self, body: Any, reason: str) -> None:
+        """Keep an event that could not be understood, for somebody to look at.
+
+        Raises: StorageUnavailableError: it is not kept.
+        """
+        log.warning("Slack's event %s is put aside: %s", _event_id(body), reason)
+        payload = body if isinstance(body, dict) else {"payload": body}
+        try:
+            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], payload)
+        except (ValueError, RecursionError):  # it is no JSON that a database could hold
+            text = json.dumps(payload, default=str) if not isinstance(body, bytes) else body.decode(errors="replace")
+            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], {"text": text})
+
+    async def _take_event(self, body: dict[str, Any]) -> None:
+        event = need(object_in, body, "event")
+        kind = need(text_in, event, "event.type")
+        workspace = await self._workspaces.of_body(body)
+        match kind:
+            case "assistant_thread_started" | "assistant_thread_context_changed":
+                key, context, is_new = _assistant_thread(event, workspace)
+                await self._inbox.keep_context(key, context)
+                if is_new:
+                    self._assistant.greet(workspace, key)
+            case "channel_rename":
+                channel = need(object_in, event, "event.channel")
+                channel_id, name = (
+                    need(id_in, channel, "event.channel.id"),
+                    need(text_in, channel, "event.channel.name"),
+                )
+                self._names.rename(workspace.us.workspace, channel_id, name)
+            case "app_uninstalled" | "tokens_revoked":
+                await self._workspaces.revoke(body)
+            case _:
+                names = await self._names.learn(workspace, people_in(body), channels_in(body))
+                for each in translate(body, workspace.us, names):
+                    await self._record(each)
+
+    async def _record(self, event: Any) -> None:
+        try:
+            await self._inbox.record(event)
+        except ValueError as error:
+            raise MalformedError(f"No storage could hold it: {error}") from None
+
+    async def _take_command(self, body: dict[str, Any], sent_at: datetime) -> Reply:
+        if need(text_in, body, "command") != NEW:
+            return Reply(is_kept=True, text="This bot has no such command.")
+        channel, workspace = need(id_in, body, "channel_id"), await self._workspaces.of_body(body)
+        if not channel.startswith("D"):
+            return Reply(is_kept=True, text=f"{NEW} begins a new thread in a direct message; here every thread is one.")
+        await self._inbox.start_thread(ThreadKey(PLATFORM, workspace.us.workspace, channel, channel), asked_at=sent_at)
+        return Reply(is_kept=True, text="A new thread begins.")
+
+
+def _assistant_thread(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey, dict[str, Any], bool]:
+    thread = need(object_in, event, "event.assistant_thread")
+    channel = need(id_in, thread, "event.assistant_thread.channel_id")
+    timestamp = need(id_in, thread, "event.assistant_thread.thread_ts")
+    context = object_in(thread, "event.assistant_thread.context") or {}
+    key = ThreadKey(PLATFORM, workspace.us.workspace, channel, timestamp)
+    return key, context, event["type"] == "assistant_thread_started"
+
+
+def _event_id(body: Any) -> str:
+    event_id = body.get("event_id") if isinstance(body, dict) else None
+    return event_id if isinstance(event_id, str) and event_id.isalnum() and len(event_id) < 40 else "without an id"
+
+
+def _named(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -1,0 +1,202 @@
+"""Answers out: posted with their token, grown, changed, taken away, and looked for when nobody knows.
+
+Proved by `tests/scenario/test_slack_sending.py`, `test_slack_streams.py` and `test_slack_kill.py`.
+Source: docs.slack.dev/reference/methods/chat.postMessage, chat.startStream
+"""
+
+import asyncio
+from typing import Any
+
+from backscroll.adapters.base import IsKept, Question
+from backscroll.adapters.formatting import split
+from backscroll.adapters.slack.api import RefusedError, SlackApi
+from backscroll.adapters.slack.history import History
+from backscroll.adapters.slack.mrkdwn import FALLBACK_LENGTH, escape, markdown
+from backscroll.adapters.slack.streams import EditedStream, NativeStream, body_of
+from backscroll.adapters.slack.translate import TOKEN_TYPE, Us
+from backscroll.adapters.slack.workspaces import Workspaces
+from backscroll.errors import AdapterUnavailableError
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.models import Attachment
+from backscroll.storage.records import Part
+
+PART_LENGTH = FALLBACK_LENGTH
+"""Characters of one post as Slack is sent it; more in one is cut, refused or shown folded, depending on the call."""
+
+SHARED_S = 8.0
+"""Seconds in which Slack must have made the message of an uploaded file."""
+
+NO_STREAM_S = 3_600.0
+"""Seconds in which a channel that took no stream is not asked again."""
+
+_GONE = ("message_not_found", "channel_not_found", "thread_not_found")
+
+
+class Poster:
+    """Posts in the workspaces of one app."""
+
+    def __init__(self, api: SlackApi, workspaces: Workspaces, history: History, *, streams: bool) -> None:
+        self._api = api
+        self._workspaces = workspaces
+        self._history = history
+        self._streams = streams
+        self._no_streams: dict[str, float] = {}
+
+    async def post(self, key: ThreadKey, part: Part) -> str:
+        """Post one part."""
+        metadata = {"event_type": TOKEN_TYPE, "event_payload": {"token": part.token}}
+        answer = await self._call(key, "chat.postMessage", **_place(key), **body_of(part.text), metadata=metadata)
+        return _timestamp(answer)
+
+    async def edit(self, key: ThreadKey, timestamp: str, text: str) -> None:
+        """Change a post; a stream that is open is ended first."""
+        place = {"channel": key.channel, "ts": timestamp}
+        try:
+            await self._call(key, "chat.update", **place, **body_of(text))
+        except RefusedError as error:
+            if error.error in _GONE:
+                return
+            if error.error != "streaming_state_conflict":
+                raise
+            await self._stop(key, place)
+            await self._call(key, "chat.update", **place, **body_of(text))
+
+    async def remove(self, key: ThreadKey, timestamp: str) -> None:
+        """Take a post away."""
+        place = {"channel": key.channel, "ts": timestamp}
+        try:
+            await self._call(key, "chat.delete", **place)
+        except RefusedError as error:
+            if error.error == "streaming_state_conflict":
+                await self._stop(key, place)
+                await self._call(key, "chat.delete", **place)
+            elif error.error not in _GONE:
+                raise
+
+    async def open_stream(self, question: Question, part: Part) -> NativeStream | EditedStream:
+        """Begin a post that grows: natively, or where Slack takes no stream, one that is edited."""
+        key = question.key
+        workspace = await self._workspaces.named(key.workspace)
+        now = asyncio.get_running_loop().time()
+        if self._streams and key.thread != key.channel and self._no_streams.get(key.channel, now) <= now:
+            to = {"recipient_user_id": question.author_id, "recipient_team_id": workspace.team_id}
+            try:
+                answer = await self._api.call(workspace.token, "chat.startStream", **_place(key), **to)
+                return NativeStream(self._api, workspace.token, key, _timestamp(answer), self)
+            except RefusedError:
+                # Not every workspace, channel or app may; the post itself says when it is the bot that may not.
+                self._no_streams[key.channel] = now + NO_STREAM_S
+        return EditedStream(await self.post(key, part), key, part.text, self)
+
+    async def upload(self, key: ThreadKey, attachment: Attachment, content: bytes) -> str:
+        """Post a file, and return the timestamp of its message."""
+        ticket = await self._call(key, "files.getUploadURLExternal", filename=attachment.name, length=len(content))
+        await self._put(str(ticket.get("upload_url")), content)
+        file_id = str(ticket.get("file_id"))
+        thread = None if key.thread == key.channel else key.thread
+        files = [{"id": file_id, "title": attachment.name}]
+        await self._call(key, "files.completeUploadExternal", files=files, channel_id=key.channel, thread_ts=thread)
+        return await self._shared_at(key, file_id)
+
+    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
+        """Look for parts among what we said since the question."""
+        workspace = await self._workspaces.named(question.key.workspace)
+        ours = [
+            message
+            for message in await self._history.since(workspace, question.key, question.external_id)
+            if _is_ours(message, workspace.us)
+        ]
+        tokens = {token: message["ts"] for message in ours if (token := _token_of(message)) is not None}
+        found = {part.number: str(tokens[part.token]) for part in parts if part.token in tokens}
+        # What carries no token: the newest stream that no row owns, and the files, in their order.
+        nameless = [message for message in ours if _token_of(message) is None]
+        unowned = [each for each in nameless if not await is_kept(question.key.message(str(each["ts"])))]
+        streams = [message for message in unowned if not message.get("files")]
+        files = [message for message in unowned if message.get("files")]
+        for part in parts:
+            if part.number in found:
+                continue
+            if part.kind == "stream" and streams:
+                found[part.number] = str(streams.pop()["ts"])
+            elif part.kind == "file" and files:
+                found[part.number] = str(files.pop(0)["ts"])
+        return found
+
+    async def react(self, key: ThreadKey, timestamp: str, emoji: str) -> str:
+        """Put an emoji on a message, and return our user id."""
+        workspace = await self._workspaces.named(key.workspace)
+        name = emoji.strip(":")
+        try:
+            await self._api.call(workspace.token, "reactions.add", channel=key.channel, timestamp=timestamp, name=name)
+        except RefusedError as error:
+            if error.error != "already_reacted":
+                raise
+        return workspace.us.bot_user_id
+
+    async def _call(self, key: ThreadKey, method: str, **arguments: Any) -> dict[str, Any]:
+        workspace = await self._workspaces.named(key.workspace)
+        return await self._api.call(workspace.token, method, **arguments)
+
+    async def _stop(self, key: ThreadKey, place: dict[str, str]) -> None:
+        try:
+            await self._call(key, "chat.stopStream", **place)
+        except RefusedError as error:
+            if error.error != "message_not_in_streaming_state":
+                raise
+
+    async def _put(self, url: str, content: bytes) -> None:
+        """Bring a content to where Slack said; that alone posts nothing."""
+        try:
+            async with asyncio.timeout(60), self._api.session.post(url, data=content) as answer:
+                status = answer.status
+        except (OSError, TimeoutError, ValueError) as error:  # aiohttp's errors of connections are OSErrors
+            raise AdapterUnavailableError(f"Slack takes no upload: {type(error).__name__}.", is_certain=True) from None
+        if status != 200:
+            raise AdapterUnavailableError(f"Slack takes no upload: status {status}.", is_certain=True)
+
+    async def _shared_at(self, key: ThreadKey, file_id: str) -> str:
+        """Wait for the message that Slack makes of an upload, a moment later."""
+        until = asyncio.get_running_loop().time() + SHARED_S
+        while asyncio.get_running_loop().time() < until:
+            answer = await self._call(key, "files.info", file=file_id)
+            timestamp = _share_in(answer.get("file"), key)
+            if timestamp is not None:
+                return timestamp
+            await asyncio.sleep(0.5)
+        raise AdapterUnavailableError(f"Slack has not shown file {file_id} in {SHARED_S:g} s.")
+
+
+def split_answer(text: str) -> list[str]:
+    """Cut an answer into posts, each of which Slack shows whole."""
+    return split(text, PART_LENGTH, measure=lambda part: max(len(escape(part)), len(markdown(part))))
+
+
+def _place(key: ThreadKey) -> dict[str, Any]:
+    return {"channel": key.channel, "thread_ts": None if key.thread == key.channel else key.thread}
+
+
+def _timestamp(answer: dict[str, Any]) -> str:
+    timestamp = answer.get("ts")
+    if not isinstance(timestamp, str) or not timestamp:
+        raise AdapterUnavailableError("Slack took a post and did not say which it is.")
+    return timestamp
+
+
+def _token_of(message: dict[str, Any]) -> str | None:
+    match message.get("metadata"):
+        case {"event_type": kind, "event_payload": {"token": str(token)}} if kind == TOKEN_TYPE:
+            return token
+    return None
+
+
+def _is_ours(message: dict[str, Any], us: Us) -> bool:
+    return message.get("user") == us.bot_user_id or (us.bot_id is not None and message.get("bot_id") == us.bot_id)
+
+
+def _share_in(file: Any, key: ThreadKey) -> str | None:
+    shares = file.get("shares") if isinstance(file, dict) else None
+    for places in shares.values() if isinstance(shares, dict) else ():
+        for share in places.get(key.channel, ()) if isinstance(places, dict) else ():
+            if isinstance(share.get("ts"), str):
+                return str(share["ts"])
+    return None

@@ -1,0 +1,164 @@
+"""Who the bot is, and with which token, in each workspace that it is installed in.
+
+Proved by `tests/scenario/test_slack_workspaces.py`.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from slack_sdk.oauth.installation_store import Bot
+
+from backscroll.adapters.slack.api import SlackApi
+from backscroll.adapters.slack.installations import Installations
+from backscroll.adapters.slack.translate import Us
+from backscroll.errors import AdapterError, AdapterUnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One installation."""
+
+    us: Us
+    token: str = field(repr=False)
+    team_id: str | None = None
+
+
+class Workspaces(ABC):
+    """The installations of the app."""
+
+    @abstractmethod
+    async def of_body(self, body: dict[str, Any]) -> Workspace:
+        """Find the one that a request from Slack is for.
+
+        Raises: AdapterError: there is none. StorageUnavailableError, AdapterUnavailableError: nobody knows.
+        """
+
+    @abstractmethod
+    async def named(self, workspace: str) -> Workspace:
+        """Find one by its name in keys. Raises: as `of_body`."""
+
+    @abstractmethod
+    async def names(self) -> list[str]:
+        """Name all."""
+
+    async def revoke(self, body: dict[str, Any]) -> None:
+        """Note that the app was removed from a workspace."""
+
+
+class OneWorkspace(Workspaces):
+    """The workspace of one token, which Slack is asked for once."""
+
+    def __init__(self, api: SlackApi, token: str) -> None:
+        self._api = api
+        self._token = token
+        self._found: Workspace | None = None
+        self._finding = asyncio.Lock()
+
+    async def find(self) -> Workspace:
+        """Ask Slack who we are, the first time.
+
+        Raises: AdapterUnavailableError: Slack does not say. Its `is_certain` with a `retry_after_s`: it does not take
+            the token.
+        """
+        async with self._finding:
+            if self._found is None:
+                self._found = _workspace_of(await self._api.call(self._token, "auth.test"), self._token)
+            return self._found
+
+    async def of_body(self, body: dict[str, Any]) -> Workspace:
+        ours = await self.find()
+        theirs = _installation_of(body)
+        if theirs.name is not None and ours.us.workspace not in (theirs.name, theirs.enterprise_id):
+            raise AdapterError(
+                f"The event is for {theirs.name}; the token is of {ours.us.workspace}.",
+                "Install the app in one workspace alone, or use adapters.slack.oauth.",
+            )
+        return ours
+
+    async def named(self, workspace: str) -> Workspace:
+        ours = await self.find()
+        if workspace != ours.us.workspace:
+            raise AdapterError(f"The bot's token is of {ours.us.workspace}, not of {workspace}.")
+        return ours
+
+    async def names(self) -> list[str]:
+        return [(await self.find()).us.workspace]
+
+
+class InstalledWorkspaces(Workspaces):
+    """The workspaces that installed the app by OAuth."""
+
+    def __init__(self, installations: Installations) -> None:
+        self._installations = installations
+
+    async def of_body(self, body: dict[str, Any]) -> Workspace:
+        theirs = _installation_of(body)
+        bot = await self._installations.async_find_bot(
+            enterprise_id=theirs.enterprise_id, team_id=theirs.team_id, is_enterprise_install=theirs.is_enterprise
+        )
+        return _workspace_of_bot(bot, theirs.name)
+
+    async def named(self, workspace: str) -> Workspace:
+        return _workspace_of_bot(await self._installations.find_named(workspace), workspace)
+
+    async def names(self) -> list[str]:
+        return await self._installations.names()
+
+    async def revoke(self, body: dict[str, Any]) -> None:
+        theirs = _installation_of(body)
+        event = body.get("event", {})
+        tokens = event.get("tokens", {}) if event.get("type") == "tokens_revoked" else {"bot": [""]}
+        team_id = None if theirs.is_enterprise else theirs.team_id
+        where: dict[str, Any] = {"enterprise_id": theirs.enterprise_id, "team_id": team_id}
+        if tokens.get("bot"):
+            await self._installations.async_delete_bot(**where)
+        for user_id in tokens.get("oauth") or ():
+            await self._installations.async_delete_installation(**where, user_id=user_id)
+        if event.get("type") == "app_uninstalled":
+            await self._installations.async_delete_installation(**where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Installation:
+    """Whom a request is for, as it says itself."""
+
+    enterprise_id: str | None
+    team_id: str | None
+    is_enterprise: bool
+
+    @property
+    def name(self) -> str | None:
+        return self.enterprise_id if self.is_enterprise else self.team_id
+
+
+def _installation_of(body: dict[str, Any]) -> _Installation:
+    """Read the first authorization: the outer team may be another workspace, which shares the channel."""
+    given = body.get("authorizations")
+    first = given[0] if isinstance(given, list) and given and isinstance(given[0], dict) else body
+    enterprise, team = _text(first.get("enterprise_id")), _text(first.get("team_id"))
+    is_enterprise = first.get("is_enterprise_install") in (True, "true") and enterprise is not None
+    return _Installation(enterprise, team, is_enterprise)
+
+
+def _workspace_of(answer: dict[str, Any], token: str) -> Workspace:
+    """Read auth.test."""
+    is_enterprise = answer.get("is_enterprise_install") is True
+    name = _text(answer.get("enterprise_id") if is_enterprise else answer.get("team_id"))
+    user_id = _text(answer.get("user_id"))
+    if name is None or user_id is None:
+        raise AdapterUnavailableError("Slack's answer to auth.test names no workspace and user.")
+    us = Us(name, user_id, _text(answer.get("bot_id")), _text(answer.get("app_id")))
+    return Workspace(us, token, _text(answer.get("team_id")))
+
+
+def _workspace_of_bot(bot: Bot | None, name: str | None) -> Workspace:
+    if bot is None or not bot.bot_token or not bot.bot_user_id:
+        raise AdapterError(f"The app is not installed in {name}.", "Install it there, on the app's install page.")
+    workspace = (bot.enterprise_id if bot.is_enterprise_install else bot.team_id) or ""
+    return Workspace(Us(workspace, bot.bot_user_id, bot.bot_id, bot.app_id), bot.bot_token, bot.team_id)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,116 @@
+"""Back-fill: what a platform's history says of threads that were begun without us, or went on while nobody listened.
+
+Reads through the adapters, and keeps through a function that it is given; knows no storage but the watermark. Proved by
+`tests/unit/bot/test_backfill.py` and `tests/scenario/test_slack_history.py`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from backscroll.adapters.base import Adapter
+from backscroll.adapters.events import Event, MessagePosted
+from backscroll.errors import AdapterError, AdapterUnavailableError, EchoPendingError
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.provider import StorageProvider
+from backscroll.storage.provider.primitives import join_key
+from backscroll.storage.values import utc_now
+
+log = logging.getLogger(__name__)
+
+EARLIER_S = 1.8
+"""Seconds in which a platform may give a thread's earlier messages before its first mention is kept without them."""
+
+OVERLAP = timedelta(minutes=15)
+"""Read again before the watermark: Slack delivers for some six minutes what was not acknowledged."""
+
+Keep = Callable[[Event, bool], Awaitable[None]]
+"""Keeps an event, and is told whether it may ask for an answer."""
+
+
+class Backfill:
+    """Reads what is missing of one storage's threads.
+
+    Args: live_for: how long a thread that nobody writes to counts as live; zero reads nothing back.
+    """
+
+    def __init__(self, provider: StorageProvider, adapters: Mapping[str, Adapter], live_for: timedelta) -> None:
+        self._provider = provider
+        self._adapters = adapters
+        self._live_for = live_for
+
+    async def earlier(self, event: MessagePosted) -> list[MessagePosted] | None:
+        """Read what stands before a message in its thread, oldest first; None when that takes too long, or fails."""
+        found: list[MessagePosted] = []
+        try:
+            async with asyncio.timeout(EARLIER_S):
+                async for page in self._adapters[event.key.platform].history(event.key):
+                    found += [each for each in page if isinstance(each, MessagePosted)]
+        except (TimeoutError, AdapterUnavailableError):
+            return None
+        except AdapterError as error:
+            log.warning("The beginning of a thread in %s is not kept: %s", event.key.channel, error)
+            return []
+        ids = [each.external_id for each in found]
+        end = ids.index(event.external_id) if event.external_id in ids else len(found)
+        # Not marked as late: they are kept in their place.
+        return [replace(each, is_late=False) for each in found[:end] if each.key == event.key]
+
+    async def fill(self, key: ThreadKey, keep: Keep) -> None:
+        """Keep all that a thread says now; nothing of it asks.
+
+        Raises: AdapterUnavailableError: the platform does not answer; what was read is kept.
+        """
+        try:
+            await self._read(key, None, keep, None)
+        except AdapterUnavailableError:
+            raise
+        except AdapterError as error:
+            log.warning("The beginning of a thread in %s is not kept: %s", key.channel, error)
+
+    async def catch_up(self, platform: str, workspace: str, keep: Keep) -> None:
+        """Keep what the live threads of a workspace, and their channels, said since the watermark.
+
+        Raises: AdapterUnavailableError: the platform does not answer; what was read is kept. StorageUnavailableError.
+        """
+        since = await self._watermark(platform, workspace)
+        if since is None or not self._live_for:
+            return
+        oldest = utc_now() - self._live_for
+        live = await self._provider.list_live_keys(platform, workspace, oldest)
+        channels = {key.channel: replace(key, thread=key.channel) for key in reversed(live)}
+        for key in dict.fromkeys([*live, *channels.values()]):
+            try:
+                await self._read(key, max(since - OVERLAP, oldest), keep, await self._asked_first_at(key))
+            except AdapterUnavailableError:
+                raise
+            except AdapterError as error:
+                log.warning("A thread in %s is not caught up: %s", key.channel, error)
+
+    async def keep_watermark(self, platform: str, workspace: str) -> None:
+        """Note that all that was said until now is kept, or will be delivered."""
+        await self._provider.set("watermarks", join_key(platform, workspace), {"at": utc_now().isoformat()})
+
+    async def _watermark(self, platform: str, workspace: str) -> datetime | None:
+        kept = await self._provider.get("watermarks", join_key(platform, workspace))
+        return None if kept is None else datetime.fromisoformat(kept["at"])
+
+    async def _asked_first_at(self, key: ThreadKey) -> datetime | None:
+        """Return when the first question of a thread was written; None when nothing was asked, or it is unknown."""
+        thread = await self._provider.get_by_alias(key.alias, limit=0)
+        answers = [] if thread is None else await self._provider.list_answers(thread_id=thread.id, limit=1)
+        found = await self._provider.get_message(answers[0].message_id) if answers else None
+        return None if found is None else found[1].created_at
+
+    async def _read(self, key: ThreadKey, since: datetime | None, keep: Keep, asked_first_at: datetime | None) -> None:
+        async for page in self._adapters[key.platform].history(key, since=since):
+            for event in page:
+                # What people said before they first asked the bot was not meant for it.
+                written_at = event.created_at if isinstance(event, MessagePosted) else None
+                is_old = asked_first_at is not None and written_at is not None and written_at < asked_first_at
+                try:
+                    await keep(event, since is not None and not is_old)
+                except EchoPendingError:
+                    continue  # whoever sends that answer looks for it

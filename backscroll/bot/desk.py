@@ -1,0 +1,60 @@
+"""What a handler does on the platform while it makes an answer: the `Desk` of its `Turn`.
+
+Proved by `tests/unit/bot/test_desk.py`.
+"""
+
+import asyncio
+from functools import partial
+
+from backscroll.bot.sending import Sender, posts_of, until_kept
+from backscroll.bot.turn import Turn
+from backscroll.errors import AdapterUnavailableError
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.models import Message
+
+RETRY_S = 1.0
+
+
+class AnswerDesk:
+    """The desk of one try of one answer."""
+
+    def __init__(self, sender: Sender, turn: Turn) -> None:
+        self._sender = sender
+        self._turn = turn
+        self._count = 0
+
+    async def react(self, emoji: str) -> None:
+        """Put an emoji on the question, and keep it as the bot's."""
+        sender, message = self._sender, self._turn.message
+        external = ExternalId.of_message(message.platforms, {})
+        if external is None:
+            return
+        user_id = await sender.adapter.react(sender.key, external.id, emoji)
+        # As old as its message: whatever the platform says of it by itself is later.
+        await until_kept(
+            sender.provider.record_reaction, external, emoji, user_id, added=True, event_at=message.created_at
+        )
+
+    async def post(self, content: str | Message) -> Message:
+        """Post message number n of this answer, unless it is posted already."""
+        sender, provider = self._sender, self._sender.provider
+        self._count += 1
+        given = content if isinstance(content, Message) else Message(role="assistant", content=content)
+        message = given.model_copy(update={"id": f"{sender.answer.id}.{self._count}", "role": "assistant"})
+        texts = posts_of(sender.adapter, message)
+        begin = partial(provider.begin_post, sender.answer.id, sender.owner, message, texts)
+        look, is_sent = sender.answer.tries + sender.answer.takeovers > 0, False
+        while not is_sent:  # the handler's own time is the limit
+            parts = await until_kept(sender.attachments.write, [message], begin)
+            try:
+                await sender.send(parts, look=look)
+                is_sent = True
+            except AdapterUnavailableError as error:
+                look = not error.is_certain
+                await asyncio.sleep(error.retry_after_s or RETRY_S)
+        found = await until_kept(provider.get_message, message.id)
+        return message if found is None else found[1]
+
+    async def typing(self, text: str | None) -> None:
+        """Show that the bot is at work."""
+        await self._sender.adapter.typing(self._sender.key, text)

@@ -1,0 +1,134 @@
+"""Sending: the parts of one answer's messages, each posted once and marked.
+
+Every step is in storage before it is done outside, and what may have been done is looked for before it is done again.
+Proved by `tests/unit/bot/test_delivery.py` and `tests/scenario/test_slack_kill.py`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from backscroll.adapters.base import Adapter, Question
+from backscroll.errors import AdapterUnavailableError, FileGoneError, StorageUnavailableError
+from backscroll.storage.attachments import Attachments
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.models import Attachment, Message
+from backscroll.storage.provider import StorageProvider
+from backscroll.storage.records import Answer, Part
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SHORT_WAIT_S = 2.0
+"""Seconds that a platform may ask to wait without the answer being given back meanwhile."""
+
+
+async def until_kept(step: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
+    """Take a step in storage, again and again while storage does not answer."""
+    delay_s = 0.1
+    while True:
+        try:
+            return await step(*args, **named)
+        except StorageUnavailableError as error:
+            if delay_s == 0.1:
+                log.warning("A step waits for the storage: %s", error.message)
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Posts what one answer is made of, for the owner who has it."""
+
+    provider: StorageProvider
+    adapter: Adapter
+    attachments: Attachments
+    answer: Answer
+    owner: str
+
+    @property
+    def key(self) -> ThreadKey:
+        """Where it is posted."""
+        return self.answer.key
+
+    async def send(self, parts: list[Part], *, look: bool) -> None:
+        """Bring the platform to what these parts of one message say, and mark each.
+
+        Args: look: whether one that waits may have been posted already, by us or by a process that died.
+        Raises: AdapterUnavailableError, AdapterError: as the adapter; the parts before are marked.
+        """
+        if look:
+            parts = await self.find(parts)
+        for part in parts:
+            if part.state == "waiting":
+                await self.mark(part, await self._settle(part))
+
+    async def find(self, parts: list[Part]) -> list[Part]:
+        """Mark the parts that were posted without it being known, and return those that are still to be sent."""
+        unknown = [part for part in parts if part.state == "waiting" and part.external is None]
+        if not unknown:
+            return parts
+        posted = await self.adapter.find_posted(await self.question(), unknown, self._is_kept)
+        for part in unknown:
+            if part.number in posted:
+                await self.mark(part, posted[part.number])
+        return [part for part in parts if part not in unknown or part.number not in posted]
+
+    async def mark(self, part: Part, external_id: str) -> None:
+        """Note where a part is posted."""
+        external, provider = self.key.message(external_id), self.provider
+        await until_kept(
+            provider.mark_sent, self.answer.id, self.owner, part.number, external, message_id=part.message_id
+        )
+
+    async def question(self) -> Question:
+        """Tell what is answered."""
+        found = await until_kept(self.provider.get_message, self.answer.message_id)
+        if found is None:
+            return Question(self.key, None, None)
+        external = ExternalId.of_message(found[1].platforms, {})
+        author_id = (found[1].source or {}).get("id")
+        return Question(self.key, None if external is None else external.id, author_id)
+
+    async def _settle(self, part: Part) -> str:
+        while True:
+            try:
+                return await self._settle_now(part)
+            except AdapterUnavailableError as error:
+                wait_s = error.retry_after_s
+                if not error.is_certain or wait_s is None or wait_s > SHORT_WAIT_S:
+                    raise
+            await asyncio.sleep(wait_s)
+
+    async def _settle_now(self, part: Part) -> str:
+        adapter, key = self.adapter, self.key
+        if part.external is None:
+            if part.kind != "file":
+                return await adapter.post(key, part)
+            attachment, content = await self._file(part)
+            return await adapter.upload(key, part, attachment, content)
+        if part.text:
+            await adapter.edit(key, part.external.id, part.text)
+        else:
+            await adapter.remove(key, part.external.id)
+        return part.external.id
+
+    async def _file(self, part: Part) -> tuple[Attachment, bytes]:
+        found = await until_kept(self.provider.get_message, part.message_id)
+        files: list[Attachment] = [] if found is None else found[1].attachments
+        attachment = files[(part.position or 0) - 1] if 0 < (part.position or 0) <= len(files) else None
+        content = None if attachment is None else await self.attachments.read(attachment)
+        if attachment is None or content is None:
+            raise FileGoneError
+        return attachment, content
+
+    async def _is_kept(self, external: ExternalId) -> bool:
+        return await until_kept(self.provider.find_external, external) is not None
+
+
+def posts_of(adapter: Adapter, message: Message) -> list[str]:
+    """Cut a message's text into posts; one that has but files has none."""
+    return adapter.split(message.text) if message.text.strip() else []

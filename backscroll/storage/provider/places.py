@@ -1,0 +1,96 @@
+"""Places: what lives in a workspace, or in one of its channels.
+
+Proved by `tests/contract/test_places.py`.
+"""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey
+from backscroll.storage.provider.files import FileCalls
+from backscroll.storage.provider.rows import external_key, instant_of
+from backscroll.storage.provider.threads import newest
+
+
+class PlaceCalls(FileCalls):
+    """The calls for places, with defaults on the six primitives."""
+
+    async def list_live_keys(self, platform: str, workspace: str, since: datetime) -> list[ThreadKey]:
+        """Return the keys of a workspace under which threads are found that changed since an instant, inclusive.
+
+        The newest thread's first, as in `list_threads`; of one thread in the order of the aliases, descending.
+        """
+        live = []
+        for row in await self.query("aliases", {}):
+            key = ThreadKey.from_alias(row["key"])
+            if key is None or (key.platform, key.workspace) != (platform, workspace):
+                continue
+            thread = await self.get("threads", row["thread_id"])
+            if thread is not None and (instant_of(thread["updated_at"]) or since) >= since:
+                live.append((newest(thread), key.alias, key))
+        return [key for *_, key in sorted(live, key=lambda each: each[:2], reverse=True)]
+
+    async def move_channel(self, move: ChannelMove) -> None:
+        """Let all that lives in a channel live under the channel's new id, and harmless when repeated.
+
+        Threads, messages, posts, answers and waiting changes go along, `platforms` too. What is there already under the
+        new id stays as it is, and its namesake under the old one. Reads all that is kept.
+        """
+        async with self._exclusive:
+            await self._move_aliases(move)
+            await self._move_external(move)
+            for row in await self.query("threads", {}):
+                if (moved := move.apply(row["platforms"])) is not None:
+                    await self.set("threads", row.pop("key"), row | {"platforms": moved})
+            for row in await self.query("answers", {}):
+                key = ThreadKey(**row["place"])
+                if move.fits(key):
+                    await self.set("answers", row.pop("key"), row | {"place": asdict(key.moved(move.new_channel))})
+
+    async def _move_aliases(self, move: ChannelMove) -> None:
+        for row in await self.query("aliases", {}):
+            key = ThreadKey.from_alias(row["key"])
+            if key is None or not move.fits(key):
+                continue
+            await self._rename("aliases", row.pop("key"), key.moved(move.new_channel).alias, row)
+
+    async def _move_external(self, move: ChannelMove) -> None:
+        for namespace in ("external_ids", "early_events"):
+            for row in await self.query(namespace, {}):
+                old = row.pop("key")
+                external = ExternalId(*json.loads(old))
+                if move.fits(external):
+                    await self._rename(namespace, old, external_key(_moved(external, move)), row)
+        for row in await self.query("messages", {}):
+            external_moved = await self._moved_of(row["external"], row["message"]["id"], move)
+            if external_moved is not None:
+                platforms = move.apply(row["message"]["platforms"]) or row["message"]["platforms"]
+                message = row["message"] | {"platforms": platforms}
+                moved = row | {"external": external_key(external_moved), "message": message}
+                await self.set("messages", moved.pop("key"), moved)
+        for row in await self.query("parts", {}):
+            posted = None if row["external"] is None else external_key(ExternalId(**row["external"]))
+            posted_moved = await self._moved_of(posted, row["message_id"], move)
+            if posted_moved is not None:
+                await self.set("parts", row.pop("key"), row | {"external": asdict(posted_moved)})
+
+    async def _rename(self, namespace: str, old: str, new: str, value: dict[str, Any]) -> None:
+        there = await self.get(namespace, new)
+        if there is None:
+            await self.set(namespace, new, value)
+        if there in (None, value):  # its own: a move was cut off between the two
+            await self.delete(namespace, old)
+
+    async def _moved_of(self, external: str | None, message_id: str, move: ChannelMove) -> ExternalId | None:
+        """Return the external id that a message has in the new channel; None when it has none there."""
+        old = None if external is None else ExternalId(*json.loads(external))
+        if old is None or not move.fits(old):
+            return None
+        holder = await self.get("external_ids", external_key(_moved(old, move)))
+        return _moved(old, move) if holder is not None and holder["message_id"] == message_id else None
+
+
+def _moved(external: ExternalId, move: ChannelMove) -> ExternalId:
+    return ExternalId(external.platform, external.workspace, move.new_channel, external.id)

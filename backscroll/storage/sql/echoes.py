@@ -1,0 +1,45 @@
+"""Posts of ours that come back, inside a transaction: each is met with the part that it is, or has to wait.
+
+Proved by `tests/contract/test_echoes.py`.
+"""
+
+from sqlalchemy import select
+
+from backscroll.storage.provider.messages import echo_pending
+from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.item import Item
+from backscroll.storage.sql.parts import mark_part
+from backscroll.storage.sql.tables import answers, message_parts
+from backscroll.storage.sql.types import any_of
+
+_BY_TOKEN = select(message_parts.c.token, message_parts.c.message_id, message_parts.c.part).where(
+    any_of(message_parts.c.token, "tokens")
+)
+_POSTING = (
+    select(answers.c.thread_id)
+    .join(message_parts, message_parts.c.answer_id == answers.c.id)
+    .where(
+        any_of(answers.c.thread_id, "ids"),
+        answers.c.state.in_(("waiting", "running", "sending")),
+        message_parts.c.state == "waiting",
+    )
+)
+
+
+async def meet_echoes(connection: Connection, items: list[Item]) -> None:
+    """Let each echo that is not stored yet be a repeat of the message that its token names, or wait for its mark."""
+    echoes = [(item, item.arrival) for item in items if item.arrival is not None and item.arrival.is_echo]
+    if not echoes:
+        return
+    tokens = sorted({arrival.token for _, arrival in echoes if arrival.token is not None})
+    parts = {row.token: row for row in await connection.execute(_BY_TOKEN, {"tokens": tokens})} if tokens else {}
+    for item, arrival in echoes:
+        part = parts.get(arrival.token)
+        if part is not None and item.repeat_of is None and arrival.external is not None:
+            await mark_part(connection, part.message_id, part.part, arrival.external)
+            item.repeat_of, item.error = part.message_id, None
+    ids = sorted({str(item.thread_id) for item, _ in echoes if item.is_open})
+    posting = set((await connection.execute(_POSTING, {"ids": ids})).scalars()) if ids else set()
+    for item, arrival in echoes:
+        if item.is_open and item.thread_id in posting and arrival.external is not None:
+            item.error = echo_pending(arrival.external)

@@ -1,0 +1,133 @@
+"""Sending in SQL; the contract stands in `provider/sending.py`."""
+
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, select, update
+
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.models import Message
+from backscroll.storage.provider.answers import clean_reason
+from backscroll.storage.provider.sending import checked_texts, grown_parts, message_posted, new_parts
+from backscroll.storage.records import Part
+from backscroll.storage.sql.answers import CHANGE_ANSWER, SqlAnswers, owned
+from backscroll.storage.sql.batch import append_batch
+from backscroll.storage.sql.editing import rewrite
+from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.item import Item
+from backscroll.storage.sql.parts import mark_part, part_of, part_values
+from backscroll.storage.sql.tables import answers, message_parts
+from backscroll.storage.values import clean_text
+
+_PARTS = (
+    select(message_parts)
+    .where(message_parts.c.message_id == bindparam("its_message"), message_parts.c.token.is_not(None))
+    .order_by(message_parts.c.part)
+)
+_POSTED = select(message_parts.c.answer_id).where(message_parts.c.message_id == bindparam("its_message"))
+_SET_TEXT = (
+    update(message_parts)
+    .where(message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("its_part"))
+    .values(text=bindparam("its_text"), state=bindparam("its_state"))
+)
+_DROP_BEYOND = delete(message_parts).where(
+    message_parts.c.message_id == bindparam("its_message"), message_parts.c.part > bindparam("last_part")
+)
+
+
+class SqlSending(SqlAnswers):
+    """The calls for sending answers."""
+
+    async def begin_sending(
+        self,
+        answer_id: str,
+        owner: str,
+        message: Message,
+        texts: list[str],
+        *,
+        reason: str | None = None,
+        is_growing: bool = False,
+    ) -> list[Part]:
+        async def work(connection: Connection) -> list[Part]:
+            row = await owned(connection, answer_id, owner)
+            if row.state == "sending":
+                return await _read_parts(connection, row.answer_message_id)
+            await _store(connection, row, message, new_parts(message, texts, "stream" if is_growing else "text"))
+            values = {"state": "sending", "answer_message_id": message.id, "reason": clean_reason(reason)}
+            await connection.execute(
+                CHANGE_ANSWER.values(values | {"is_growing": is_growing}), {"answer_id": answer_id}
+            )
+            return await _read_parts(connection, message.id)
+
+        return await self.database.write(work)
+
+    async def grow_answer(
+        self, answer_id: str, owner: str, content: str, texts: list[str], *, is_whole: bool
+    ) -> list[Part]:
+        async def work(connection: Connection) -> list[Part]:
+            row = await owned(connection, answer_id, owner)
+            message_id = row.answer_message_id
+            if row.is_growing:
+                stands = await rewrite(connection, message_id, clean_text(content))
+                parts = await _read_parts(connection, message_id)
+                grown = grown_parts(parts, checked_texts(texts) if stands else [], is_whole=is_whole)
+                await _rewrite_parts(connection, answer_id, message_id, grown, len(parts))
+                changed = CHANGE_ANSWER.values(is_growing=not is_whole)
+                await connection.execute(changed, {"answer_id": answer_id})
+            return await _read_parts(connection, message_id)
+
+        return await self.database.write(work)
+
+    async def begin_post(self, answer_id: str, owner: str, message: Message, texts: list[str]) -> list[Part]:
+        async def work(connection: Connection) -> list[Part]:
+            row = await owned(connection, answer_id, owner)
+            holders = set((await connection.execute(_POSTED, {"its_message": message.id})).scalars())
+            if holders != {answer_id}:
+                await _store(connection, row, message, new_parts(message, texts))
+            return await _read_parts(connection, message.id)
+
+        return await self.database.write(work)
+
+    async def get_parts(self, answer_id: str) -> list[Part]:
+        async def work(connection: Connection) -> list[Part]:
+            query = select(answers.c.answer_message_id).where(answers.c.id == answer_id)
+            message_id = (await connection.execute(query)).scalar_one_or_none()
+            return [] if message_id is None else await _read_parts(connection, message_id)
+
+        return await self.database.read(work)
+
+    async def mark_sent(
+        self, answer_id: str, owner: str, number: int, external: ExternalId, *, message_id: str | None = None
+    ) -> None:
+        async def work(connection: Connection) -> None:
+            row = await owned(connection, answer_id, owner)
+            await mark_part(connection, message_id or row.answer_message_id, number, external)
+
+        await self.database.write(work)
+
+
+async def _store(connection: Connection, row: Row[Any], message: Message, parts: list[Part]) -> None:
+    item = Item(message, row.thread_id, is_answer=True)
+    await append_batch(connection, [item])
+    if item.error is not None:
+        raise item.error
+    its = {"its_message": message.id}
+    if not item.is_new and (await connection.execute(_POSTED, its)).first() is not None:
+        raise message_posted(message.id)
+    await connection.execute(message_parts.insert(), [part_values(part, row.id) for part in parts])
+
+
+async def _rewrite_parts(
+    connection: Connection, answer_id: str, message_id: str, grown: list[Part], count: int
+) -> None:
+    its: dict[str, Any] = {"its_message": message_id}
+    known = [its | {"its_part": part.number, "its_text": part.text, "its_state": part.state} for part in grown[:count]]
+    new = [part_values(part, answer_id) for part in grown[count:]]
+    if known:
+        await connection.execute(_SET_TEXT, known)
+    if new:
+        await connection.execute(message_parts.insert(), new)
+    await connection.execute(_DROP_BEYOND, its | {"last_part": len(grown)})
+
+
+async def _read_parts(connection: Connection, message_id: str) -> list[Part]:
+    return [part_of(row) for row in await connection.execute(_PARTS, {"its_message": message_id})]

@@ -1,0 +1,1 @@
+"""Payloads of the platforms, each with where its shape comes from."""
