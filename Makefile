@@ -9,10 +9,13 @@ UV    = $(VENV)/bin/uv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check bench lock clean help
+.PHONY: run demo test check bench lock clean help
 
 run: $(STAMP) ## start the bot of ./config.yaml; ARGS="--config FILE"
 	@$(VENV)/bin/backscroll run $(ARGS)
+
+demo: $(STAMP) ## see a Slack thread being kept, without a token; ARGS="--handler mybot:answer"
+	@$(VENV)/bin/backscroll demo slack $(ARGS)
 
 test: $(STAMP) ## run the tests, on a real PostgreSQL too; ARGS="tests/unit -k append"
 	@$(VENV)/bin/pytest $(ARGS)

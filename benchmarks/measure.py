@@ -29,7 +29,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table. `ours` and `other` are a second, or megabytes."""
+    """One line of the table. `ours` and `other` are a second, or as `unit` says: MB, ms."""
 
     database: str
     name: str

@@ -16,12 +16,12 @@ from benchmarks.measure import Line
 
 RESULTS = Path(__file__).with_name("results.json")
 
-_LIBRARIES = ("aiosqlite", "asyncpg", "backscroll", "pydantic", "sqlalchemy")
+_LIBRARIES = ("aiohttp", "aiosqlite", "asyncpg", "backscroll", "pydantic", "slack-bolt", "slack-sdk", "sqlalchemy")
 
 
 def print_table(lines: list[Line]) -> None:
     """Print the lines."""
-    table = Table(title="Ours beside the raw drivers, and beside itself")
+    table = Table(title="Ours beside the raw drivers, beside bolt, and beside itself")
     for name in ("database", "what"):
         table.add_column(name)
     for name in ("ours", "other", "ratio", "bar"):
@@ -60,7 +60,7 @@ def _machine(postgresql: str) -> dict[str, Any]:
 
 
 def _line(line: Line) -> dict[str, Any]:
-    key = "per_second" if line.unit == "/s" else "mb"
+    key = "per_second" if line.unit == "/s" else line.unit.lower()
     return {
         "database": line.database,
         "name": line.name,

@@ -56,6 +56,9 @@ class Scale:
     passing: int = 1_000_000
     settled: int = 50_000
     """Messages after which memory no longer grows."""
+    said: int = 2_000
+    """Messages that people write to a bot, in a round."""
+    said_steadily_s: int = 30
 
 
 FULL = Scale()
@@ -71,6 +74,8 @@ QUICK = Scale(
     bulk_rounds=2,
     passing=40_000,
     settled=20_000,
+    said=1_000,
+    said_steadily_s=10,
 )
 
 SMALL = Size("small", (Group(0, 1_000, 1),), SENTENCE, is_shared=True)

@@ -246,12 +246,18 @@ def _is_joint(text: str, at: int, start: int) -> bool:
     The standard library knows no grapheme clusters. Source: unicode.org/reports/tr29
     """
     before, after = text[at - 1], text[at]
-    if _EXTENDS.match(after) or category(after) in {"Mn", "Me", "Mc"} or _PAIR.match(before + after):
+    if _extends(after) or before == "\u200d" or _PAIR.match(before + after):
         return True
-    # A joiner, or the sign in Indic scripts that makes one letter of two.
-    if before == "\u200d" or combining(before) == 9:
-        return True
-    return _is_flag(after) and _flags_before(text, at, start) % 2 == 1
+    if _is_flag(after):
+        return (at - _run_before(text, at, start, _is_flag)) % 2 == 1
+    # The sign in Indic scripts that makes one letter of two; more signs may follow it.
+    marks = text[_run_before(text, at, start, _extends) : at]
+    return any(combining(mark) == 9 for mark in marks)
+
+
+def _extends(character: str) -> bool:
+    """Tell whether a character belongs to the one before it."""
+    return _EXTENDS.match(character) is not None or category(character) in {"Mn", "Me", "Mc"}
 
 
 def _is_flag(character: str) -> bool:
@@ -259,8 +265,8 @@ def _is_flag(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _flags_before(text: str, at: int, start: int) -> int:
-    first = at
-    while first > start and _is_flag(text[first - 1]):
-        first -= 1
-    return at - first
+def _run_before(text: str, at: int, start: int, is_one: Callable[[str], bool]) -> int:
+    """Return where the run of such characters begins that ends at `at`."""
+    while at > start and is_one(text[at - 1]):
+        at -= 1
+    return at

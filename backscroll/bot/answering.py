@@ -29,6 +29,9 @@ LOOK_S = 1.0
 TOLD_EVERY_S = 60.0
 """Seconds between two lines about one outage of the storage."""
 
+TAKES = 8
+"""Takings under way at once, at most: more would keep what comes in from its connection to the storage."""
+
 
 class Answering:
     """Answers what is due on the given adapters' platforms, as long as it is entered.
@@ -100,20 +103,24 @@ class Answering:
             return True  # nobody knows
 
     async def _take_answers(self) -> None:
+        count = 1  # of takings at once: one finds out whether anything is due, and more follow while all find something
         while not self._stopped.is_set():
-            if len(self._running) >= self._limits.max_parallel:
+            free = self._limits.max_parallel - len(self._running)
+            if free <= 0:
                 await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
                 continue
             self._called.clear()
-            answer = await self._take()
-            if answer is None:
-                await self._wait_for_call()
-                continue
+            count = min(count, free)
+            taken = [answer for answer in await asyncio.gather(*(self._take() for _ in range(count))) if answer]
             if self._stopped.is_set():
-                return  # it is given back with the others
-            if answer.id in self._running:
-                continue  # its lease ended while the storage was away; this took it anew for the task that has it
-            self._start(answer)
+                return  # they are given back with the others
+            for answer in taken:
+                if answer.id not in self._running:
+                    self._start(answer)
+                # Else its lease ended while the storage was away, and this took it anew for the task that has it.
+            count = min(2 * count, TAKES) if len(taken) == count else 1
+            if not taken:
+                await self._wait_for_call()
 
     def _start(self, answer: Answer) -> None:
         task = asyncio.create_task(self._delivery.deliver(answer))

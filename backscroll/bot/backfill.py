@@ -5,6 +5,7 @@ Reads through the adapters, and keeps through a function that it is given; knows
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -40,19 +41,20 @@ class Backfill:
         self._provider = provider
         self._adapters = adapters
         self._live_for = live_for
+        self._reading: dict[ThreadKey, asyncio.Task[list[MessagePosted] | None]] = {}
 
     async def earlier(self, event: MessagePosted) -> list[MessagePosted] | None:
-        """Read what stands before a message in its thread, oldest first; None when that takes too long, or fails."""
-        found: list[MessagePosted] = []
-        try:
-            async with asyncio.timeout(EARLIER_S):
-                async for page in self._adapters[event.key.platform].history(event.key):
-                    found += [each for each in page if isinstance(each, MessagePosted)]
-        except (TimeoutError, AdapterUnavailableError):
+        """Read what stands before a message in its thread, oldest first; None when that takes too long, or fails.
+
+        Messages of one thread that ask at once, as twins do, share what is read.
+        """
+        reading = self._reading.get(event.key)
+        if reading is None:
+            reading = self._reading[event.key] = asyncio.create_task(self._read_all(event.key))
+            reading.add_done_callback(lambda _: self._reading.pop(event.key, None))
+        found = await asyncio.shield(reading)
+        if found is None:
             return None
-        except AdapterError as error:
-            log.warning("The beginning of a thread in %s is not kept: %s", event.key.channel, error)
-            return []
         ids = [each.external_id for each in found]
         end = ids.index(event.external_id) if event.external_id in ids else len(found)
         # Not marked as late: they are kept in their place.
@@ -64,7 +66,7 @@ class Backfill:
         Raises: AdapterUnavailableError: the platform does not answer; what was read is kept.
         """
         try:
-            await self._read(key, None, keep, None)
+            await self._read(key, None, keep)
         except AdapterUnavailableError:
             raise
         except AdapterError as error:
@@ -83,7 +85,7 @@ class Backfill:
         channels = {key.channel: replace(key, thread=key.channel) for key in reversed(live)}
         for key in dict.fromkeys([*live, *channels.values()]):
             try:
-                await self._read(key, max(since - OVERLAP, oldest), keep, await self._asked_first_at(key))
+                await self._read(key, max(since - OVERLAP, oldest), keep)
             except AdapterUnavailableError:
                 raise
             except AdapterError as error:
@@ -92,6 +94,19 @@ class Backfill:
     async def keep_watermark(self, platform: str, workspace: str) -> None:
         """Note that all that was said until now is kept, or will be delivered."""
         await self._provider.set("watermarks", join_key(platform, workspace), {"at": utc_now().isoformat()})
+
+    async def _read_all(self, key: ThreadKey) -> list[MessagePosted] | None:
+        found: list[MessagePosted] = []
+        try:
+            async with asyncio.timeout(EARLIER_S):
+                async for page in self._adapters[key.platform].history(key):
+                    found += [each for each in page if isinstance(each, MessagePosted)]
+        except (TimeoutError, AdapterUnavailableError):
+            return None
+        except AdapterError as error:
+            log.warning("The beginning of a thread in %s is not kept: %s", key.channel, error)
+            return []
+        return found
 
     async def _watermark(self, platform: str, workspace: str) -> datetime | None:
         kept = await self._provider.get("watermarks", join_key(platform, workspace))
@@ -104,13 +119,17 @@ class Backfill:
         found = await self._provider.get_message(answers[0].message_id) if answers else None
         return None if found is None else found[1].created_at
 
-    async def _read(self, key: ThreadKey, since: datetime | None, keep: Keep, asked_first_at: datetime | None) -> None:
+    async def _read(self, key: ThreadKey, since: datetime | None, keep: Keep) -> None:
+        """Keep what a place says; without an instant to begin at, nothing of it asks."""
+        asked_first: dict[ThreadKey, datetime | None] = {}
         async for page in self._adapters[key.platform].history(key, since=since):
             for event in page:
-                # What people said before they first asked the bot was not meant for it.
-                written_at = event.created_at if isinstance(event, MessagePosted) else None
-                is_old = asked_first_at is not None and written_at is not None and written_at < asked_first_at
-                try:
-                    await keep(event, since is not None and not is_old)
-                except EchoPendingError:
-                    continue  # whoever sends that answer looks for it
+                may_ask = since is not None and isinstance(event, MessagePosted)
+                if isinstance(event, MessagePosted) and may_ask:
+                    if event.key not in asked_first:
+                        asked_first[event.key] = await self._asked_first_at(event.key)
+                    # What people said before they first asked the bot was not meant for it.
+                    began_at = asked_first[event.key]
+                    may_ask = began_at is None or event.created_at >= began_at
+                with contextlib.suppress(EchoPendingError):  # whoever sends that answer looks for it
+                    await keep(event, may_ask)

@@ -1,20 +1,24 @@
-"""The command line: `backscroll run`, `backscroll check`.
+"""The command line: `backscroll run`, `backscroll check`, `backscroll demo slack`.
 
 An error is printed as its fact and its hint, never as a traceback. Exit codes: 0, 1 unexpected, 2 configuration,
-3 storage, 4 adapter. Proved by `tests/scenario/test_cli.py`.
+3 storage, 4 adapter. Proved by `tests/scenario/test_cli.py` and `test_demo.py`.
 """
 
 import asyncio
 import logging
 import os
 import sys
+from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from backscroll.bot.app import make_adapters, make_provider, run_bot
-from backscroll.bot.config import Config, load_config
+from backscroll.bot.config import DEFAULT_HANDLER, Config, load_config
+from backscroll.bot.config.faults import Faults
+from backscroll.bot.config.user_code import load_handler, make_importable
 from backscroll.bot.handling import place_of
 from backscroll.errors import AdapterError, ConfigError, StorageError
 
@@ -35,7 +39,16 @@ ConfigFile = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="BACKSCROLL_CONFIG", help="The configuration file.", metavar="FILE"),
 ]
+demo = typer.Typer(help="Play a conversation on a stand-in for a platform: no token needed.", no_args_is_help=True)
+app.add_typer(demo, name="demo")
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to stderr.")]
+HandlerName = Annotated[
+    str,
+    typer.Option(
+        "--handler", help="The function that answers; looked for in this directory.", metavar="MODULE:FUNCTION"
+    ),
+]
+Keep = Annotated[Path | None, typer.Option("--keep", help="Keep the threads in this SQLite file.", metavar="FILE")]
 DEFAULT_CONFIG = Path("config.yaml")
 
 
@@ -43,7 +56,7 @@ DEFAULT_CONFIG = Path("config.yaml")
 def run(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the bot until Ctrl-C, SIGTERM, or the end of what it listens to."""
     _log_to_stderr(verbose)
-    asyncio.run(_run(load_config(config)))
+    asyncio.run(_finish(run_bot(load_config(config))))
 
 
 @app.command()
@@ -53,6 +66,28 @@ def check(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None
     loaded = load_config(config)
     asyncio.run(_check(loaded))
     typer.echo(f"{config} is right, and the storage and the platforms can be used.")
+
+
+@demo.command()
+def slack(handler: HandlerName = DEFAULT_HANDLER, keep: Keep = None, verbose: Verbose = False) -> None:
+    """Show how a Slack thread is kept: people talk with a bot in a Slack that is played on this computer."""
+    from backscroll.bot.demo import run_demo  # noqa: PLC0415  # half a second that others need not wait
+
+    faults = Faults("demo slack")
+    make_importable(Path.cwd())
+    function = load_handler(handler, Path.cwd(), partial(faults.add, 0))
+    if keep is not None and keep.exists():
+        faults.add(0, "the file of --keep is there already.", "Name one that is not; the conversation begins anew.")
+    if function is None or faults.count:
+        raise faults.error()
+    if verbose:
+        _log_to_stderr(verbose)
+    else:
+        logging.disable()  # the play breaks connections, and the bot would say so
+    try:
+        asyncio.run(_finish(run_demo(function, keep)))
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def main() -> None:
@@ -78,10 +113,11 @@ def main() -> None:
         sys.exit(UNEXPECTED)
 
 
-async def _run(config: Config) -> None:
+async def _finish(work: Coroutine[None, None, None]) -> None:
+    """Do the work, and end what it left behind."""
     asyncio.get_running_loop().set_exception_handler(_log_stray)
     try:
-        await run_bot(config)
+        await work
     finally:
         # A handler that does not let itself be cancelled would keep the process for ever.
         left = asyncio.all_tasks() - {asyncio.current_task()}

@@ -5,6 +5,7 @@ handler's work is not lost to an outage; the lease decides whether it is still o
 `tests/scenario/test_kill.py` and `tests/unit/bot/test_delivery.py`.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -128,9 +129,12 @@ class Delivery:
         elif not sender.adapter.streams:
             await self._begin(answer, await self._run(sender, turn), None)
         else:
-            growing = Growing(sender, await sender.question())
+            growing = Growing(sender, sender.question_of(turn.message))
             try:
                 message = await self._run(sender, turn, growing.show)
+            except asyncio.CancelledError:
+                await growing.abandon()
+                raise
             finally:
                 await growing.stop()
             if growing.message is None:
@@ -159,12 +163,12 @@ class Delivery:
         """Store the whole text of an answer that grew, and bring its posts to it; None leaves what there is."""
         sender = self._sender(answer)
         parts = await until_kept(self._provider.get_parts, answer.id)
-        if growing is None:  # it grew in a process, or a try, that is over
+        if growing is None or growing.has_failed:  # or it grew in a process, or a try, that is over
             if not await self._tried(answer, sender.find(parts)):
                 return
             parts = await until_kept(self._provider.get_parts, answer.id)
         texts = posts_of(sender.adapter, message) if message else [part.text for part in parts if part.text]
-        content = message.text if message else _joined(parts)
+        content = message.text if message else await self._text_so_far(parts)
         grow = self._provider.grow_answer
         parts = await until_kept(grow, answer.id, self._owner, content, texts or [content], is_whole=True)
         await self._send(answer, parts, look=False, reason=reason, growing=growing)
@@ -216,7 +220,7 @@ class Delivery:
                 return
             stands = await until_kept(self._provider.get_answer, answer.id)
             if stands is not None and stands.is_growing:
-                whole = Message(role="assistant", content=f"{_joined(parts)}\n\n{told}")
+                whole = Message(role="assistant", content=f"{await self._text_so_far(parts)}\n\n{told}")
                 await self._complete(answer, whole, reason=reason)
                 return
         except (AnswerLostError, BrokenPipeError):
@@ -235,10 +239,10 @@ class Delivery:
         postpone = self._provider.postpone_answer
         await until_kept(postpone, answer.id, self._owner, delay_s, reason=reason, counts=counts, is_certain=is_certain)
 
+    async def _text_so_far(self, parts: list[Part]) -> str:
+        found = await until_kept(self._provider.get_message, parts[0].message_id) if parts else None
+        return "" if found is None else found[1].text
+
     def _sender(self, answer: Answer) -> Sender:
         adapter = self._adapters[answer.key.platform]
         return Sender(self._provider, adapter, self._attachments, answer, self._owner)
-
-
-def _joined(parts: list[Part]) -> str:
-    return "\n\n".join(part.text for part in parts if part.text)

@@ -5,7 +5,9 @@ Proved by `tests/unit/bot/test_desk.py`.
 
 import asyncio
 from functools import partial
+from typing import Any
 
+from backscroll.bot.handling import SAID
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Turn
 from backscroll.errors import AdapterUnavailableError
@@ -40,10 +42,13 @@ class AnswerDesk:
         sender, provider = self._sender, self._sender.provider
         self._count += 1
         given = content if isinstance(content, Message) else Message(role="assistant", content=content)
-        message = given.model_copy(update={"id": f"{sender.answer.id}.{self._count}", "role": "assistant"})
+        # A message of its own, as one that is returned: a handler may post one that the thread has.
+        said: dict[str, Any] = {name: getattr(given, name) for name in SAID}
+        message = Message(id=f"{sender.answer.id}.{self._count}", role="assistant", **said)
         texts = posts_of(sender.adapter, message)
         begin = partial(provider.begin_post, sender.answer.id, sender.owner, message, texts)
-        look, is_sent = sender.answer.tries + sender.answer.takeovers > 0, False
+        # What is stored already may have been posted, by a try or a process that is over.
+        look, is_sent = await until_kept(provider.get_message, message.id) is not None, False
         while not is_sent:  # the handler's own time is the limit
             parts = await until_kept(sender.attachments.write, [message], begin)
             try:

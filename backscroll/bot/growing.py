@@ -21,6 +21,9 @@ STREAM_AFTER_S = 0.5
 EVERY_S = 1.0
 """Seconds between two changes of a post, at least: the platforms allow about one a second."""
 
+STOP_S = 1.0
+"""Seconds that a step has to finish when the process ends."""
+
 
 class Growing:
     """Shows one answer's text so far as long as it is entered."""
@@ -32,7 +35,8 @@ class Growing:
         self._streams: dict[int, Stream] = {}
         self._task: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
-        self._has_failed = False
+        self.has_failed = False
+        """Whether a post may have been opened whose id is not known."""
         self.message: Message | None = None
         """The answer's message, once it is stored."""
 
@@ -46,17 +50,29 @@ class Growing:
         """Show no more; a step under way is finished."""
         self._stopped.set()
         if self._task is not None:
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError:
+                await self.abandon()
+                raise
+
+    async def abandon(self) -> None:
+        """Show no more; a step under way, which may wait for the storage, has but a moment to finish."""
+        self._stopped.set()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=STOP_S)
+            self._task.cancel()
             await asyncio.wait([self._task])
 
     async def finish(self, parts: list[Part]) -> None:
-        """Bring out the parts of the whole text. Errors as `Sender.send`."""
+        """Bring out the parts of the whole text; none of them is posted unknown. Errors as `Sender.send`."""
         for part in parts:
             stream = self._streams.get(part.number)
             if stream is not None and part.state == "waiting" and part.external is not None and part.text:
                 await stream.close(part.text)
                 await self._sender.mark(part, stream.external_id)
         done = [part.number for part in parts if part.number in self._streams and part.text]
-        await self._sender.send([part for part in parts if part.number not in done], look=self._has_failed)
+        await self._sender.send([part for part in parts if part.number not in done], look=False)
 
     async def _run(self) -> None:
         shown, pause_s = "", STREAM_AFTER_S
@@ -67,7 +83,7 @@ class Growing:
                     shown = self._text
                     await self._flush(shown)
         except Exception as error:  # noqa: BLE001  # the whole text is sent at the end, and says what is wrong
-            self._has_failed = True
+            self.has_failed = True
             log.info("Answer %s does not grow in sight: %s.", self._sender.answer.id, type(error).__name__)
 
     async def _is_stopped_within(self, seconds: float) -> bool:

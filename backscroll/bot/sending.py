@@ -87,10 +87,12 @@ class Sender:
     async def question(self) -> Question:
         """Tell what is answered."""
         found = await until_kept(self.provider.get_message, self.answer.message_id)
-        if found is None:
-            return Question(self.key, None, None)
-        external = ExternalId.of_message(found[1].platforms, {})
-        author_id = (found[1].source or {}).get("id")
+        return Question(self.key, None, None) if found is None else self.question_of(found[1])
+
+    def question_of(self, message: Message) -> Question:
+        """Tell what is answered when its message is at hand."""
+        external = ExternalId.of_message(message.platforms, {})
+        author_id = (message.source or {}).get("id")
         return Question(self.key, None if external is None else external.id, author_id)
 
     async def _settle(self, part: Part) -> str:

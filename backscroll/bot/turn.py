@@ -92,10 +92,9 @@ async def make_turn(
     """
     provider, limit = around.provider, around.history_limit
     thread = await provider.get_thread(thread_id, limit=limit)
-    found = await provider.get_message(message_id)
-    if thread is None or found is None or found[1].deleted_at is not None:
+    question = None if thread is None else await _find(provider, thread, message_id)
+    if thread is None or question is None or question.deleted_at is not None:
         return None
-    question = found[1]
     kept = await _until_question(provider, thread, question, limit)
     context = [message for message in _in_order(kept) if message.deleted_at is None and message.id != message_id]
     thread.messages = [*context[-(limit - 1) :], question] if limit > 1 else [question]
@@ -108,6 +107,15 @@ async def make_turn(
     return Turn(thread, question, attempt, store, place or {})
 
 
+async def _find(provider: StorageProvider, thread: Thread, message_id: str) -> Message | None:
+    """Return a message that mostly stands among those of its thread that are read already."""
+    for message in reversed(thread.messages):
+        if message.id == message_id:
+            return message
+    found = await provider.get_message(message_id)
+    return None if found is None else found[1]
+
+
 async def _until_question(provider: StorageProvider, thread: Thread, question: Message, limit: int) -> list[Message]:
     """Return the newest messages but later questions; as many as `limit`, where there are so many.
 
@@ -116,8 +124,8 @@ async def _until_question(provider: StorageProvider, thread: Thread, question: M
     page, kept = thread.messages, list[Message]()
     while page:
         kept = [message for message in page if _stands_before(message, question)] + kept
-        if len(kept) >= limit and not _is_late(page[0]):
-            break
+        if sum(not _is_late(message) for message in kept) >= limit:
+            break  # what was kept before these is older than they, late or not
         # Later questions took the place of earlier messages.
         page = await provider.read_messages(thread.id, limit=max(limit, PAGE_COUNT), before=page[0].sequence)
     return kept

@@ -7,6 +7,7 @@ from benchmarks.lines.append import append
 from benchmarks.lines.bulk import bulk
 from benchmarks.lines.memory import memory
 from benchmarks.lines.reads import find, newest, recent
+from benchmarks.lines.slack import slack
 from benchmarks.measure import Line
 from benchmarks.sizes import Scale
 
@@ -19,4 +20,5 @@ GROUPS: dict[str, Group] = {
     "recent": recent,
     "bulk": bulk,
     "memory": memory,
+    "slack": slack,
 }

@@ -223,7 +223,7 @@ async def test_grow_brings_no_text_back_to_a_tombstone(provider: StorageProvider
 async def test_grow_whole_lets_the_posts_of_a_tombstone_be_taken_away(provider: StorageProvider) -> None:
     answer = await growing(provider, "one", "two", "three")
     await opened(provider, answer, 1, 2)
-    await provider.record_deletion(external("a1"), at(5))
+    await provider.delete_message(str(answer.answer_message_id))
     parts = await grown(provider, answer, "ONE", "TWO", "THREE", is_whole=True)
     assert told(parts) == [("", "waiting", "a1"), ("", "waiting", "a2")]
     assert (await message_of(provider, answer)).content == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backscroll.bot import cli
+from backscroll.bot import answering, cli, delivery
 from tests.scenario.program import Home
 
 
@@ -41,6 +41,14 @@ def home(tmp_path: Path, bytecode: Path) -> Home:
 def url(request: pytest.FixtureRequest, home: Home) -> str:
     """Give the URL of an empty database of each kind that outlives a process."""
     return home.sqlite_url if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a bot in this process try again soon."""
+    monkeypatch.setattr(delivery, "BACK_OFF_S", (0.05, 0.1))
+    monkeypatch.setattr(delivery, "POST_BACK_OFF_S", 0.05)
+    monkeypatch.setattr(answering, "LOOK_S", 0.05)
 
 
 @pytest.fixture

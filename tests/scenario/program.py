@@ -168,12 +168,19 @@ class Home:
         """The URL of a file in this directory."""
         return f"sqlite:///{self.directory}/backscroll.db"
 
-    def configure(self, url: str | None = None, *, storage: Mapping[str, Any] | None = None, **bot: Any) -> None:
-        """Write `config.yaml`; JSON is YAML. Without a URL it is the SQLite file."""
+    def configure(
+        self,
+        url: str | None = None,
+        *,
+        storage: Mapping[str, Any] | None = None,
+        adapters: Mapping[str, Any] | None = None,
+        **bot: Any,
+    ) -> None:
+        """Write `config.yaml`; JSON is YAML. Without a URL it is the SQLite file, without adapters the console."""
         content = {
             "bot": bot,
             "storage": storage or {"type": "sql", "url": url or self.sqlite_url},
-            "adapters": {"console": {}},
+            "adapters": adapters or {"console": {}},
         }
         self.write("config.yaml", json.dumps(content, indent=1))
 

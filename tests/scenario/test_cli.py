@@ -58,7 +58,10 @@ def test_installed_command_is_the_module(home: Home) -> None:
 
 def test_config_names_the_file(home: Home, call: Call) -> None:
     (home.directory / "config.yaml").rename(home.directory / "other.yaml")
-    assert call("check", "--config", "other.yaml").out == "other.yaml is right, and the storage and the platforms can be used.\n"
+    assert (
+        call("check", "--config", "other.yaml").out
+        == "other.yaml is right, and the storage and the platforms can be used.\n"
+    )
 
 
 def test_environment_names_the_file(home: Home, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

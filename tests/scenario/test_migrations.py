@@ -3,20 +3,35 @@
 import asyncio
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, text
 
-from backscroll.errors import SchemaTooNewError
+from backscroll.errors import EchoPendingError, SchemaTooNewError
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.models import Message
+from backscroll.storage.records import Arrival
 from backscroll.storage.sql import Provider
+from backscroll.storage.sql import engine as sql_engine
 from backscroll.storage.sql import migrations as scripts
 from backscroll.storage.sql.migrating import SCHEMA_VERSION
-from backscroll.storage.sql.tables import metadata
+from backscroll.storage.sql.tables import (
+    aliases,
+    answers,
+    message_files,
+    message_parts,
+    messages,
+    metadata,
+    threads,
+)
 
 START = """
 import asyncio, sys
@@ -32,6 +47,8 @@ async def main():
 asyncio.run(main())
 """
 PROCESSES = 8
+KEY = ThreadKey("slack", "T1", "C1", "1.0")
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -117,6 +134,90 @@ async def test_many_processes_start_on_one_empty_database(url: str) -> None:
     await asyncio.gather(*(process.communicate(b"go\n") for process in starting))
 
     assert [process.returncode for process in starting] == [0] * PROCESSES
+
+
+async def migrated_to(provider: Provider, version: str) -> None:
+    """Bring the schema to a version that an earlier release ended in."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", "backscroll.storage.sql:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+
+    await provider.database.write(lambda connection: connection.run_sync(upgrade))
+
+
+async def add_an_answer_under_way(provider: Provider) -> None:
+    """Store an answer as schema 1 has it: its first part is posted, its second waits, and its owner is gone."""
+    dated = {"created_at": NOW, "updated_at": NOW}
+    said_of = dated | {"platforms": {}, "attributes": {}, "search_text": "x", "search_words": "x"}
+    said = said_of | {"thread_id": "t", "content": "x", "tool_calls": [], "metrics": {}}
+    place = {"platform": "slack", "workspace": "T1", "channel": "C1"}
+    nowhere = dict.fromkeys((*place, "external_id"))
+    untold = {"tries": 0, "takeovers": 0, "position": 1}
+    rows: list[tuple[Table, list[dict[str, Any]]]] = [
+        (threads, [said_of | {"id": "t", "title": "x", "last_sequence": 2}]),
+        (aliases, [{"alias": KEY.alias, "thread_id": "t", "created_at": NOW}]),
+        (
+            messages,
+            [said | {"id": "q", "sequence": 1, "role": "user"}, said | {"id": "a", "sequence": 2, "role": "assistant"}],
+        ),
+        (
+            message_parts,
+            [
+                place | {"message_id": "q", "part": 1, "state": "sent", "external_id": "1.1", "token": None},
+                place | {"message_id": "a", "part": 1, "state": "sent", "external_id": "1.2", "token": "a.1"},
+                nowhere | {"message_id": "a", "part": 2, "state": "waiting", "token": "a.2"},
+            ],
+        ),
+        (
+            message_files,
+            [{"message_id": "q", "position": 1, "name": "a", "type": "text/plain", "location": "https://x"}],
+        ),
+        (
+            answers,
+            [
+                dated
+                | place
+                | untold
+                | {"id": "w", "thread_id": "t", "message_id": "q", "thread": "1.0", "state": "sending"}
+                | {"owner": "gone", "ready_at": NOW, "answer_message_id": "a"}
+            ],
+        ),
+    ]
+
+    async def work(connection: sql_engine.Connection) -> None:
+        for table, values in rows:
+            await connection.execute(table.insert(), values)
+
+    await provider.database.write(work)
+
+
+async def test_answer_under_way_goes_on_after_the_migration_to_schema_2(url: str) -> None:
+    provider = Provider(url)
+    await migrated_to(provider, "1")
+    await add_an_answer_under_way(provider)
+
+    await provider.initialize()
+    answer = await provider.take_answer("me", ["slack"], 30)
+    assert answer is not None
+    parts = await provider.get_parts("w")
+    echo = Arrival(KEY, Message(role="assistant", content="x"), KEY.message("1.3"), opens=False, is_echo=True)
+    with pytest.raises(EchoPendingError):  # the part that waits is known to be the answer's
+        await provider.record_message(echo)
+    await provider.mark_sent("w", "me", 2, KEY.message("1.3"))
+    repeat = await provider.record_message(echo)
+    wanted = await provider.list_wanted_files(["slack"])
+    await provider.close()
+
+    assert (answer.state, answer.takeovers, answer.is_growing, answer.is_certain) == ("sending", 1, False, False)
+    assert [(part.state, part.kind, part.position) for part in parts] == [
+        ("sent", "text", None),
+        ("waiting", "text", None),
+    ]
+    assert repeat is not None
+    assert (repeat.is_new, repeat.message.id, wanted) == (False, "a", [])
 
 
 async def test_check_makes_no_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ auth.test. Proved by `tests/scenario/test_slack_socket.py` and `test_slack_http.
 
 import asyncio
 import logging
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -162,7 +163,7 @@ class HttpListener(Listener):
             try:
                 await web.TCPSite(runner, http.host, http.port).start()
             except OSError as error:
-                reason = error.strerror or type(error).__name__
+                reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
                 raise AdapterError(
                     f"Nothing can listen on {http.host}:{http.port}: {reason}.",
                     "Free the port, or choose another by adapters.slack.http.",

@@ -78,7 +78,7 @@ def fallback(text: str) -> str:
     # An entity has 5 characters at most.
     start = escaped[: FALLBACK_LENGTH - 1]
     cut = start.rfind("&", len(start) - 4)
-    return (start if cut < 0 or ";" in start[cut:] else start[:cut]) + "…"
+    return (start if cut < 0 else start[:cut]) + "…"
 
 
 def markdown(text: str) -> str:

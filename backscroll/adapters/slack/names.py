@@ -17,6 +17,9 @@ KNOWN_S = 24 * 3_600.0
 UNKNOWN_S = 60.0
 REMEMBERED_COUNT = 50_000
 
+ASKED_COUNT = 25
+"""Names that one message, or one page of history, looks up at most: Slack allows some hundred a minute."""
+
 PATIENCE_S = 0.5
 """Seconds that a message waits for names, of the three that Slack waits for it."""
 
@@ -35,13 +38,15 @@ class NameBook:
     async def learn(self, workspace: Workspace, people: Iterable[str], channels: Iterable[str]) -> "NamesHere":
         """Look up what is not known, as long as patience lasts, and return the names of a workspace."""
         name = workspace.us.workspace
-        asking = []
-        for each, method, argument in [
-            *((person, "users.info", "user") for person in people),
-            *((channel, "conversations.info", "channel") for channel in channels),
-        ]:
-            if not self._is_fresh((name, each)):
-                asking.append(self._ask(workspace, each, method, argument))
+        unknown = [
+            (each, method, argument)
+            for each, method, argument in [
+                *((channel, "conversations.info", "channel") for channel in channels),
+                *((person, "users.info", "user") for person in people),
+            ]
+            if not self._is_fresh((name, each))
+        ]
+        asking = [self._ask(workspace, *each) for each in unknown[:ASKED_COUNT]]
         if asking:
             await asyncio.wait(asking, timeout=PATIENCE_S)
         return NamesHere(self, name)

@@ -9,12 +9,13 @@ import json
 import logging
 import traceback
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backscroll.adapters.base import Inbox
 from backscroll.adapters.slack.assistant import Assistant
-from backscroll.adapters.slack.fields import MalformedError, id_in, need, object_in, text_in
+from backscroll.adapters.slack.fields import MalformedError, id_in, need, object_in, text_in, timestamp_in
+from backscroll.adapters.slack.lanes import Lanes, lane_of
 from backscroll.adapters.slack.names import NameBook
 from backscroll.adapters.slack.translate import PLATFORM, channels_in, people_in, translate
 from backscroll.adapters.slack.workspaces import Workspace, Workspaces
@@ -27,6 +28,7 @@ ACK_S = 2.6
 """Seconds after which an event is left unacknowledged. Slack waits three. Source: docs.slack.dev/apis/events-api"""
 
 NEW = "/new"
+SECOND = timedelta(seconds=1)
 _REASON_LENGTH = 500
 
 
@@ -46,6 +48,7 @@ class Receiver:
         self._workspaces = workspaces
         self._names = names
         self._assistant = assistant
+        self._lanes = Lanes()
 
     async def receive(self, body: Any, sent_at: datetime | None = None) -> Reply:
         """Keep what a request tells of.
@@ -65,7 +68,7 @@ class Receiver:
     async def _receive(self, body: Any, sent_at: datetime) -> Reply:
         try:
             body = need(object_in, {"payload": body}, "payload")
-            if "command" in body:
+            if "command" in body and "event" not in body:
                 return await self._take_command(body, sent_at)
             if body.get("type") == "event_callback" or "event" in body:
                 await self._take_event(body)
@@ -87,12 +90,15 @@ class Receiver:
         try:
             await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], payload)
         except (ValueError, RecursionError):  # it is no JSON that a database could hold
-            text = json.dumps(payload, default=str) if not isinstance(body, bytes) else body.decode(errors="replace")
-            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], {"text": text})
+            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], {"text": _written(body)})
 
     async def _take_event(self, body: dict[str, Any]) -> None:
         event = need(object_in, body, "event")
         kind = need(text_in, event, "event.type")
+        if kind in ("app_uninstalled", "tokens_revoked"):
+            # Both come when the app is removed; the second finds no installation that it could be for.
+            await self._workspaces.revoke(body)
+            return
         workspace = await self._workspaces.of_body(body)
         match kind:
             case "assistant_thread_started" | "assistant_thread_context_changed":
@@ -100,19 +106,19 @@ class Receiver:
                 await self._inbox.keep_context(key, context)
                 if is_new:
                     self._assistant.greet(workspace, key)
-            case "channel_rename":
+            case "channel_rename" | "group_rename":
                 channel = need(object_in, event, "event.channel")
                 channel_id, name = (
                     need(id_in, channel, "event.channel.id"),
                     need(text_in, channel, "event.channel.name"),
                 )
                 self._names.rename(workspace.us.workspace, channel_id, name)
-            case "app_uninstalled" | "tokens_revoked":
-                await self._workspaces.revoke(body)
             case _:
-                names = await self._names.learn(workspace, people_in(body), channels_in(body))
-                for each in translate(body, workspace.us, names):
-                    await self._record(each)
+                # One after the other in a thread: a message whose author's name is asked for is not overtaken.
+                async with self._lanes.lane(lane_of(event)):
+                    names = await self._names.learn(workspace, people_in(body), channels_in(body))
+                    for each in translate(body, workspace.us, names):
+                        await self._record(each)
 
     async def _record(self, event: Any) -> None:
         try:
@@ -126,17 +132,28 @@ class Receiver:
         channel, workspace = need(id_in, body, "channel_id"), await self._workspaces.of_body(body)
         if not channel.startswith("D"):
             return Reply(is_kept=True, text=f"{NEW} begins a new thread in a direct message; here every thread is one.")
-        await self._inbox.start_thread(ThreadKey(PLATFORM, workspace.us.workspace, channel, channel), asked_at=sent_at)
+        # When it was sent is known to the second: what was written within that came before it.
+        key, asked_at = ThreadKey(PLATFORM, workspace.us.workspace, channel, channel), sent_at + SECOND
+        await self._inbox.start_thread(key, asked_at=asked_at)
         return Reply(is_kept=True, text="A new thread begins.")
 
 
 def _assistant_thread(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey, dict[str, Any], bool]:
     thread = need(object_in, event, "event.assistant_thread")
     channel = need(id_in, thread, "event.assistant_thread.channel_id")
-    timestamp = need(id_in, thread, "event.assistant_thread.thread_ts")
+    timestamp = need(timestamp_in, thread, "event.assistant_thread.thread_ts")
     context = object_in(thread, "event.assistant_thread.context") or {}
     key = ThreadKey(PLATFORM, workspace.us.workspace, channel, timestamp)
     return key, context, event["type"] == "assistant_thread_started"
+
+
+def _written(body: Any) -> str:
+    if isinstance(body, bytes):
+        return body.decode(errors="replace")
+    try:
+        return json.dumps(body, default=str)
+    except (ValueError, RecursionError):
+        return "It is nested too deeply to be written down."
 
 
 def _event_id(body: Any) -> str:

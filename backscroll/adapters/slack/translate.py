@@ -62,10 +62,14 @@ class _Place:
     is_direct: bool
 
     def key(self, timestamp: str, thread: str | None) -> ThreadKey:
-        """Name the thread of a message; in a DM, what stands in no thread of Slack's is one conversation."""
+        """Name the thread of a message; in a DM, what stands in no thread of Slack's is one conversation.
+
+        A root that has replies names itself as its thread, and is in a DM where it was before it had any.
+        """
+        begins = self.channel if self.is_direct else timestamp
         try:
             return ThreadKey(
-                PLATFORM, self.us.workspace, self.channel, thread or (self.channel if self.is_direct else timestamp)
+                PLATFORM, self.us.workspace, self.channel, thread if thread not in (None, timestamp) else begins
             )
         except ValueError as error:
             raise MalformedError(f"The channel's id makes no key: {error}.") from None
@@ -291,6 +295,6 @@ def _reactions(message: Fields, at: str) -> dict[str, list[str]]:
 
 def _token(message: Fields) -> str | None:
     match message.get("metadata"):
-        case {"event_type": "backscroll", "event_payload": {"token": str(token)}} if token:
+        case {"event_type": kind, "event_payload": {"token": str(token)}} if kind == TOKEN_TYPE and token:
             return token
     return None

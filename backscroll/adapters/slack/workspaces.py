@@ -4,6 +4,8 @@ Proved by `tests/scenario/test_slack_workspaces.py`.
 """
 
 import asyncio
+import re
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +13,13 @@ from typing import Any
 from slack_sdk.oauth.installation_store import Bot
 
 from backscroll.adapters.slack.api import SlackApi
+from backscroll.adapters.slack.fields import MalformedError, id_in, list_in, need, object_in
 from backscroll.adapters.slack.installations import Installations
 from backscroll.adapters.slack.translate import Us
 from backscroll.errors import AdapterError, AdapterUnavailableError
+
+# It becomes a part of keys, and stands in what is logged.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +38,23 @@ class Workspaces(ABC):
     async def of_body(self, body: dict[str, Any]) -> Workspace:
         """Find the one that a request from Slack is for.
 
-        Raises: AdapterError: there is none. StorageUnavailableError, AdapterUnavailableError: nobody knows.
+        Raises: AdapterError: there is none. MalformedError: it names none. StorageUnavailableError,
+            AdapterUnavailableError: nobody knows.
         """
 
     @abstractmethod
     async def named(self, workspace: str) -> Workspace:
-        """Find one by its name in keys. Raises: as `of_body`."""
+        """Find one by its name in keys.
+
+        Raises: AdapterError: there is none. StorageUnavailableError, AdapterUnavailableError: nobody knows.
+        """
 
     @abstractmethod
     async def names(self) -> list[str]:
         """Name all."""
 
     async def revoke(self, body: dict[str, Any]) -> None:
-        """Note that the app was removed from a workspace."""
+        """Note that the app was removed from a workspace. Raises: MalformedError: nothing says what was."""
 
 
 class OneWorkspace(Workspaces):
@@ -107,17 +117,21 @@ class InstalledWorkspaces(Workspaces):
         return await self._installations.names()
 
     async def revoke(self, body: dict[str, Any]) -> None:
-        theirs = _installation_of(body)
-        event = body.get("event", {})
-        tokens = event.get("tokens", {}) if event.get("type") == "tokens_revoked" else {"bot": [""]}
+        theirs, event = _installation_of(body), need(object_in, body, "event")
         team_id = None if theirs.is_enterprise else theirs.team_id
         where: dict[str, Any] = {"enterprise_id": theirs.enterprise_id, "team_id": team_id}
-        if tokens.get("bot"):
-            await self._installations.async_delete_bot(**where)
-        for user_id in tokens.get("oauth") or ():
-            await self._installations.async_delete_installation(**where, user_id=user_id)
+        bot = await self._installations.async_find_bot(**where, is_enterprise_install=theirs.is_enterprise)
+        if bot is not None and bot.installed_at > _told_at(body) + 1:
+            return  # it is told again, or late, and the app was installed anew meanwhile
         if event.get("type") == "app_uninstalled":
+            await self._installations.async_delete_bot(**where)
             await self._installations.async_delete_installation(**where)
+            return
+        tokens = need(object_in, event, "event.tokens")
+        if list_in(tokens, "event.tokens.bot"):
+            await self._installations.async_delete_bot(**where)
+        for user_id in list_in(tokens, "event.tokens.oauth") or ():
+            await self._installations.async_delete_installation(**where, user_id=need(id_in, {"[]": user_id}, "[]"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +148,23 @@ class _Installation:
 
 
 def _installation_of(body: dict[str, Any]) -> _Installation:
-    """Read the first authorization: the outer team may be another workspace, which shares the channel."""
+    """Read the first authorization: the outer team may be another workspace, which shares the channel.
+
+    Raises: MalformedError: an id is none.
+    """
     given = body.get("authorizations")
     first = given[0] if isinstance(given, list) and given and isinstance(given[0], dict) else body
     enterprise, team = _text(first.get("enterprise_id")), _text(first.get("team_id"))
     is_enterprise = first.get("is_enterprise_install") in (True, "true") and enterprise is not None
+    if any(each is not None and not _ID.fullmatch(each) for each in (enterprise, team)):
+        raise MalformedError("team_id or enterprise_id is no id.")
     return _Installation(enterprise, team, is_enterprise)
+
+
+def _told_at(body: dict[str, Any]) -> float:
+    """Read when something happened; what does not say so happened now."""
+    at = body.get("event_time")
+    return at if isinstance(at, int) else time.time()
 
 
 def _workspace_of(answer: dict[str, Any], token: str) -> Workspace:

@@ -18,12 +18,14 @@ FILE_HOSTS = frozenset({"files.slack.com", "slack-files.com"})
 SCOPES = frozenset(
     {
         "app_mentions:read",
-        "assistant:write",
         "channels:history",
+        "channels:read",
         "chat:write",
+        "commands",
         "files:read",
         "files:write",
         "groups:history",
+        "groups:read",
         "im:history",
         "mpim:history",
         "reactions:read",
@@ -31,7 +33,7 @@ SCOPES = frozenset(
         "users:read",
     }
 )
-"""What the bot asks of a workspace; the app's manifest has the same."""
+"""What the bot asks of a workspace; the app's manifest has the same. One with an assistant adds `assistant:write`."""
 
 _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 _FERNET_KEYS = re.compile(r"[A-Za-z0-9_-]{43}=(,[A-Za-z0-9_-]{43}=)*")

@@ -161,12 +161,15 @@ class MessageCalls(SendingCalls):
     async def record_deletion(self, external: ExternalId, deleted_at: datetime) -> bool:
         """Keep a deletion that came from outside; before its message, it waits for it.
 
-        Returns: whether a stored message became a tombstone.
+        Of a message that was sent in several posts, what the deleted one said goes: its text, or its file's content.
+        The message is a tombstone when no post stands.
+
+        Returns: whether a stored message changed.
         """
         async with self._exclusive:
             row = await self._external_row(external)
             if row is not None:
-                return await self._clear(row, deleted_at)
+                return await self._take_away(row, external, deleted_at)
             await self._hold_early(external, kind="delete", at=instant_text(deleted_at))
             return False
 

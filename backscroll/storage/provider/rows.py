@@ -166,15 +166,19 @@ class Rows(Primitives):
         held["since"] = held["since"] or instant_text(utc_now())
         await self.set("early_events", external_key(external), held)
 
-    async def _apply_early(self, row: dict[str, Any], external: ExternalId) -> None:
-        """Apply the changes that waited for a message, in the platform's order."""
+    async def _apply_early(self, row: dict[str, Any], external: ExternalId, *, of_post: bool = False) -> None:
+        """Apply the changes that waited for a message, in the platform's order.
+
+        Args: of_post: the external id is one post's of ours; a deletion then concerns that alone, and is left.
+        """
         held = await self.get("early_events", external_key(external)) or {"changes": []}
         for change in sorted(held["changes"], key=lambda change: str(change["at"])):
             at = instant_of(change["at"])
             if change["kind"] == "edit":
                 edit_row(row, change["content"], at)
             elif change["kind"] == "delete":
-                clear_row(row, at)
+                if not of_post:
+                    clear_row(row, at)
             else:
                 react_on_row(row, change["emoji"], change["user_id"], change["kind"] == "add", at)
 

@@ -6,6 +6,7 @@ whose text grows is posted while it does. What a handler posts besides has messa
 """
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from backscroll.errors import MessageExistsError
@@ -13,7 +14,7 @@ from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
 from backscroll.storage.provider.answers import AnswerCalls, clean_reason
 from backscroll.storage.provider.primitives import join_key
-from backscroll.storage.provider.rows import external_key
+from backscroll.storage.provider.rows import external_key, files_of, instant_of
 from backscroll.storage.records import UNFINISHED, Part, PartKind
 from backscroll.storage.values import clean_text
 
@@ -121,24 +122,57 @@ class SendingCalls(AnswerCalls):
     async def _mark(self, message_id: str, number: int, external: ExternalId) -> None:
         key = join_key(message_id, number)
         part = await self.get("parts", key)
-        if part is None or part["state"] == "sent":
-            return
-        holder = await self._external_row(external)
-        message = await self._message_row(message_id)
+        if part is not None and part["state"] != "sent":
+            await self._mark_waiting(key, part, external)
+        if part is not None:  # one that was sent already may have been cut off here
+            await self._finish_early(message_id, external)
+
+    async def _mark_waiting(self, key: str, part: dict[str, Any], external: ExternalId) -> None:
+        message_id = str(part["message_id"])
+        holder, message = await self._external_row(external), await self._message_row(message_id)
+        is_deleted = message is None or message["message"]["deleted_at"] is not None
+        part |= {"state": "sent"} | ({"text": ""} if is_deleted else {})
         if part["external"] is not None or message is None or (holder and holder["message"]["id"] != message_id):
-            is_deleted = message is None or message["message"]["deleted_at"] is not None
-            await self.set("parts", key, part | {"state": "sent", "text": "" if is_deleted else part["text"]})
+            await self.set("parts", key, part)
             return
-        if number == 1:
+        if part["number"] == 1:
             message["external"] = external_key(external)
             message["message"]["platforms"] |= external.platforms
-        await self._apply_early(message, external)
+        await self._apply_early(message, external, of_post=True)
         await self._set_message(message)
         await self._set_external(external_key(external), message_id)
-        await self.delete("early_events", external_key(external))
         # The part last: until then a repeat does all of it again.
-        text = "" if message["message"]["deleted_at"] else part["text"]
-        await self.set("parts", key, part | {"state": "sent", "external": asdict(external), "text": text})
+        await self.set("parts", key, part | {"external": asdict(external)})
+
+    async def _finish_early(self, message_id: str, external: ExternalId) -> None:
+        """Apply a deletion that waited for a post, now that the post is known, and forget what waited."""
+        held = await self.get("early_events", external_key(external))
+        holder = await self._external_row(external)
+        if held is None or holder is None or holder["message"]["id"] != message_id:
+            return
+        for change in held["changes"]:
+            if change["kind"] == "delete":
+                await self._take_away(holder, external, instant_of(change["at"]))
+        await self.delete("early_events", external_key(external))
+
+    async def _take_away(self, row: dict[str, Any], external: ExternalId, deleted_at: datetime | None) -> bool:
+        """Take one post of a message away: what it said goes, and with the last the message."""
+        parts = await self._parts_of(row["message"]["id"])
+        rest = rest_of(parts, external)
+        if not parts or rest == []:
+            return await self._clear(row, deleted_at)
+        if rest is None:
+            return False
+        gone = next(part for part in parts if part.external == external)
+        value = await self.get("parts", join_key(gone.message_id, gone.number)) or {}
+        await self.set("parts", join_key(gone.message_id, gone.number), value | {"text": "", "position": None})
+        if gone.kind == "file":
+            file = row["message"]["attachments"][(gone.position or 1) - 1]
+            row["message"]["attachments"][(gone.position or 1) - 1] = file | {"sha256": None, "location": None}
+            await self._drop_files(gone.message_id, {file["sha256"]} - files_of(row))
+        else:
+            row["message"]["content"] = text_of(rest)
+        return await self._change(row, True)
 
     async def _meet_echo(self, token: str, external: ExternalId) -> dict[str, Any] | None:
         """Mark the part with this token as posted, and return its message's value; None when no part has it."""
@@ -221,11 +255,27 @@ def grown_parts(parts: list[Part], texts: list[str], *, is_whole: bool) -> list[
     return [replace(part, state="waiting") for part in grown]
 
 
+def rest_of(parts: list[Part], gone: ExternalId) -> list[Part] | None:
+    """Return the parts that stand when a post is taken away; None where it does not stand itself."""
+    if not any(part.external == gone and _stands(part) for part in parts):
+        return None
+    return [part for part in parts if part.external != gone and _stands(part)]
+
+
+def text_of(parts: list[Part]) -> str:
+    """Return what is left of an answer's text."""
+    return "\n\n".join(part.text for part in parts if part.text)
+
+
 def message_posted(message_id: str) -> MessageExistsError:
     """Make the error for an answer whose message came from outside, or is an answer already."""
     return MessageExistsError(
         f"Message {message_id} is posted already.", "Give a copy an id of its own: Message(id=new_id(), …)."
     )
+
+
+def _stands(part: Part) -> bool:
+    return bool(part.text) or (part.kind == "file" and part.position is not None)
 
 
 def _new_part(message_id: str, number: int, text: str, kind: PartKind) -> Part:

@@ -20,6 +20,7 @@ from backscroll.storage.sql.echoes import meet_echoes
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.rows import (
+    CHUNK_COUNT,
     Place,
     external_values,
     file_values,
@@ -158,12 +159,13 @@ async def _meet_stored(batch: _Batch, items: list[Item]) -> None:
     """Meet the messages that have the items' ids or external ids, in the database or earlier among the items."""
     places = sorted({item.place for item in items if item.place is not None})
     holders: dict[Place, tuple[str, str]] = {}
-    for row in await batch.connection.execute(_HOLDERS, {"places": places}) if places else ():
-        place = row.platform, row.workspace, row.channel, row.external_id
-        if row.message_id is None:
-            batch.expected.add(place)
-        else:
-            holders[place] = row.message_id, row.thread_id
+    for start in range(0, len(places), CHUNK_COUNT):
+        for row in await batch.connection.execute(_HOLDERS, {"places": places[start : start + CHUNK_COUNT]}):
+            place = row.platform, row.workspace, row.channel, row.external_id
+            if row.message_id is None:
+                batch.expected.add(place)
+            else:
+                holders[place] = row.message_id, row.thread_id
     ids = [item.message.id for item in items if item.is_open]
     known = dict((await batch.connection.execute(_KNOWN, {"ids": ids})).all()) if ids else {}
     for item in items:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, select, update
 
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.tables import dropped_files, message_files, messages
@@ -11,6 +11,14 @@ from backscroll.storage.values import new_id
 
 _FILES = select(message_files.c.sha256).where(message_files.c.sha256.is_not(None)).distinct()
 _OF_MESSAGE = _FILES.where(message_files.c.message_id == bindparam("its_message"))
+_AT = _OF_MESSAGE.where(message_files.c.position == bindparam("its_position"))
+_EMPTY = (
+    update(message_files)
+    .where(
+        message_files.c.message_id == bindparam("its_message"), message_files.c.position == bindparam("its_position")
+    )
+    .values(sha256=None, location=None)
+)
 _OF_THREADS = _FILES.join(messages, messages.c.id == message_files.c.message_id).where(
     any_of(messages.c.thread_id, "ids")
 )
@@ -19,6 +27,13 @@ _OF_THREADS = _FILES.join(messages, messages.c.id == message_files.c.message_id)
 async def drop_files_of_message(connection: Connection, message_id: str) -> None:
     """Note the files of a message whose rows are about to be deleted."""
     await _drop(connection, _OF_MESSAGE, {"its_message": message_id})
+
+
+async def drop_file(connection: Connection, message_id: str, position: int) -> None:
+    """Let one file of a message have no content any more, and note the file."""
+    its = {"its_message": message_id, "its_position": position}
+    await _drop(connection, _AT, its)
+    await connection.execute(_EMPTY, its)
 
 
 async def drop_files_of_threads(connection: Connection, ids: list[str]) -> None:

@@ -100,12 +100,12 @@ class Settled:
 
 async def take_early(connection: Connection, places: list[Place]) -> dict[Place, list[Any]]:
     """Take the changes that wait for these messages out of the table, each message's in the order of the platform."""
-    if not places:
-        return {}
     held: dict[Place, list[Any]] = defaultdict(list)
-    for row in await connection.execute(_EARLY, {"places": places}):
-        held[row.platform, row.workspace, row.channel, row.external_id].append(row)
-    await connection.execute(_DROP, {"places": places})
+    for start in range(0, len(places), CHUNK_COUNT):
+        chunk = {"places": places[start : start + CHUNK_COUNT]}
+        for row in await connection.execute(_EARLY, chunk):
+            held[row.platform, row.workspace, row.channel, row.external_id].append(row)
+        await connection.execute(_DROP, chunk)
     return held
 
 

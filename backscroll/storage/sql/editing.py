@@ -46,7 +46,7 @@ _LAST_REACTION = select(func.max(message_reactions.c.position)).where(message_re
 
 async def edit(connection: Connection, message_id: str, content: Content, edited_at: datetime | None) -> bool:
     """Change a content and keep the one before; False when the message is unknown, a tombstone, or edited later."""
-    row = await _lock(connection, message_id)
+    row = await lock(connection, message_id)
     if row is None or row.deleted_at is not None:
         return False
     if edited_at and row.edited_at and edited_at <= row.edited_at:
@@ -71,7 +71,7 @@ async def edit(connection: Connection, message_id: str, content: Content, edited
 
 async def rewrite(connection: Connection, message_id: str, content: Content) -> bool:
     """Put another content in place, as if it had always been so; False when the message is unknown or a tombstone."""
-    row = await _lock(connection, message_id)
+    row = await lock(connection, message_id)
     if row is None or row.deleted_at is not None:
         return False
     values = {"updated_at": utc_now(), **content_values(content), **search_values(plain_text(content), row)}
@@ -82,7 +82,7 @@ async def rewrite(connection: Connection, message_id: str, content: Content) -> 
 
 async def clear(connection: Connection, message_id: str, deleted_at: datetime | None) -> bool:
     """Make a message a tombstone; False when it is unknown or one already."""
-    row = await _lock(connection, message_id)
+    row = await lock(connection, message_id)
     if row is None or row.deleted_at is not None:
         return False
     # What still waits keeps its text until it is marked. Its row is locked all the same: `mark_part` looks behind that.
@@ -113,7 +113,7 @@ async def react(
 
     Args: thread_id: the thread that the message must be in; None means any.
     """
-    message = await _lock(connection, message_id)
+    message = await lock(connection, message_id)
     if message is None or message.deleted_at is not None or thread_id not in (None, message.thread_id):
         return False
     where = {"its_message": message_id, "its_emoji": emoji, "its_user": user_id}
@@ -142,6 +142,7 @@ async def react(
     return stands != added
 
 
-async def _lock(connection: Connection, message_id: str) -> Row[Any] | None:
+async def lock(connection: Connection, message_id: str) -> Row[Any] | None:
+    """Lock the thread of a message, and return the message's row; None when it is unknown."""
     await connection.execute(_LOCK, {"its_message": message_id})
     return (await connection.execute(_READ, {"its_message": message_id})).one_or_none()

@@ -18,6 +18,7 @@ from backscroll.storage.sql.editing import clear, edit
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.matching import has_words
+from backscroll.storage.sql.parts import take_away
 from backscroll.storage.sql.rows import CHUNK_COUNT, content_of, external_values, read_by_ids, read_range
 from backscroll.storage.sql.sending import SqlSending
 from backscroll.storage.sql.tables import aliases, message_parts, message_versions, messages, threads
@@ -134,7 +135,7 @@ class SqlMessages(SqlSending):
 
     async def record_deletion(self, external: ExternalId, deleted_at: datetime) -> bool:
         async def apply(connection: Connection, message_id: str) -> bool:
-            return await clear(connection, message_id, deleted_at)
+            return await take_away(connection, message_id, external, deleted_at)
 
         return await self._change_external(external, apply, {"kind": "delete", "event_at": deleted_at})
 

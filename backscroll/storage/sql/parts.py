@@ -3,20 +3,28 @@
 Proved by `tests/contract/test_sending.py`.
 """
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
 
 from backscroll.storage.keys import ExternalId
+from backscroll.storage.provider.sending import rest_of, text_of
 from backscroll.storage.records import Part, PartState
+from backscroll.storage.sql.dropping import drop_file
 from backscroll.storage.sql.early import PLACE, take_early
-from backscroll.storage.sql.editing import clear, edit, react
+from backscroll.storage.sql.editing import clear, edit, lock, react, rewrite
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.rows import MESSAGE_COLUMNS, external_values, place_of, search_values
 from backscroll.storage.sql.tables import message_parts, messages
 from backscroll.storage.values import utc_now
 
 _AT_PLACE = tuple(column == bindparam(f"of_{column.name}") for column in PLACE)
+PARTS = (
+    select(message_parts)
+    .where(message_parts.c.message_id == bindparam("its_message"), message_parts.c.token.is_not(None))
+    .order_by(message_parts.c.part)
+)
 _HOLDER = select(message_parts.c.message_id).where(*_AT_PLACE).with_for_update()
 _DROP_CLAIM = delete(message_parts).where(*_AT_PLACE, message_parts.c.message_id.is_(None))
 _PART = (
@@ -79,13 +87,32 @@ async def mark_part(connection: Connection, message_id: str, number: int, extern
         await connection.execute(_NAME.values(named), {"its_message": message_id})
     for changes in (await take_early(connection, [place_of(external)])).values():
         for change in changes:
-            await _apply(connection, message_id, change)
+            await _apply(connection, message_id, external, change)
 
 
-async def _apply(connection: Connection, message_id: str, change: Row[Any]) -> None:
+async def take_away(connection: Connection, message_id: str, external: ExternalId, deleted_at: datetime | None) -> bool:
+    """Take one post of a message away: what it said goes, and with the last the message."""
+    await lock(connection, message_id)
+    parts = [part_of(row) for row in await connection.execute(PARTS, {"its_message": message_id})]
+    rest = rest_of(parts, external)
+    if not parts or rest == []:
+        return await clear(connection, message_id, deleted_at)
+    if rest is None:
+        return False
+    gone = next(part for part in parts if part.external == external)
+    its = {"its_message": message_id, "number": gone.number}
+    await connection.execute(_MARK.values(text=None, position=None), its)
+    if gone.kind == "file":
+        await drop_file(connection, message_id, gone.position or 0)
+    else:
+        await rewrite(connection, message_id, text_of(rest))
+    return True
+
+
+async def _apply(connection: Connection, message_id: str, external: ExternalId, change: Row[Any]) -> None:
     if change.kind == "edit":
         await edit(connection, message_id, change.content, change.event_at)
     elif change.kind == "delete":
-        await clear(connection, message_id, change.event_at)
+        await take_away(connection, message_id, external, change.event_at)
     else:
         await react(connection, message_id, change.emoji, change.user_id, change.kind == "add", change.event_at)

@@ -14,15 +14,10 @@ from backscroll.storage.sql.batch import append_batch
 from backscroll.storage.sql.editing import rewrite
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
-from backscroll.storage.sql.parts import mark_part, part_of, part_values
+from backscroll.storage.sql.parts import PARTS, mark_part, part_of, part_values
 from backscroll.storage.sql.tables import answers, message_parts
 from backscroll.storage.values import clean_text
 
-_PARTS = (
-    select(message_parts)
-    .where(message_parts.c.message_id == bindparam("its_message"), message_parts.c.token.is_not(None))
-    .order_by(message_parts.c.part)
-)
 _POSTED = select(message_parts.c.answer_id).where(message_parts.c.message_id == bindparam("its_message"))
 _SET_TEXT = (
     update(message_parts)
@@ -130,4 +125,4 @@ async def _rewrite_parts(
 
 
 async def _read_parts(connection: Connection, message_id: str) -> list[Part]:
-    return [part_of(row) for row in await connection.execute(_PARTS, {"its_message": message_id})]
+    return [part_of(row) for row in await connection.execute(PARTS, {"its_message": message_id})]

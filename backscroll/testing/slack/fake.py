@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from aiohttp import web
 
@@ -279,7 +279,13 @@ class FakeSlack(Acts):
         """Return the status that the app shows in an assistant thread; empty when it shows none."""
         return self._workspace.statuses.get((thread.channel.id, thread.thread_ts or thread.ts), "")
 
-    async def until(self, condition: Callable[[], T | Awaitable[T]], timeout: float = PATIENCE_S) -> T:  # noqa: ASYNC109
+    @overload
+    async def until(self, condition: Callable[[], Awaitable[T]], timeout: float = PATIENCE_S) -> T: ...  # noqa: ASYNC109
+
+    @overload
+    async def until(self, condition: Callable[[], T], timeout: float = PATIENCE_S) -> T: ...  # noqa: ASYNC109
+
+    async def until(self, condition: Callable[[], Any], timeout: float = PATIENCE_S) -> Any:  # noqa: ASYNC109
         """Wait until a condition holds and return what it gave; it may be a function or a coroutine function.
 
         Raises: TimeoutError: it did not hold in `timeout` seconds.
@@ -290,7 +296,7 @@ class FakeSlack(Acts):
             if inspect.isawaitable(found):
                 found = await found
             if found:
-                return found  # type: ignore[no-any-return]
+                return found
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"The condition did not hold in {timeout} s.")
             await asyncio.sleep(LOOK_S)

@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
 
@@ -129,7 +130,7 @@ class Requests:
             raise RuntimeError("There is no request_url to send to.")
         self._last = (body, headers)
         async with asyncio.timeout(timeout_s or self._workspace.switches.retry_after_s):
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with self._session.post(url, data=BytesIO(body), headers=headers, allow_redirects=False) as response:
                 text = await response.text(errors="replace")
                 return Answer(response.status, text, {name.lower(): v for name, v in response.headers.items()})
 

@@ -166,7 +166,7 @@ def test_split_is_quick(text: str, measure: Callable[[str], int]) -> None:
         ("abcdefghij", 4, ["abcd", "efgh", "ij"]),
         ("a " + "b" * 9, 8, ["a", "bbbbbbbb", "b"]),
         ("\n\n  one two", 6, ["  one", "two"]),
-        ("one\u00a0two three", 9, ["one\u00a0two", "three"]),
+        ("one two\u00a0three four", 9, ["one", "two\u00a0three", "four"]),
         ("a" + " " * 30 + "b", 10, ["a", "b"]),
         ("a\n" + " " * 30 + "b", 10, ["a", "b"]),
     ],
@@ -201,11 +201,14 @@ def test_split_leaves_what_is_read_as_one_character_whole(
     assert cuts - {len(text)} <= {1 + number * len(cluster) for number in range(13)}
 
 
-@given(
-    st.lists(st.sampled_from("a👩\u200d👧🏽🇩🇪\u0301\ufe0f한\u1100\u1161\u11a8क\u094dष\u0e33가"), max_size=60).map(
-        "".join
-    )
-)
+READ_AS_ONE = [
+    *("a", "e\u0301", "1\ufe0f\u20e3", "한", "\u1112\u1161\u11ab", "\u1100", "ก\u0e33"),
+    *("क", "क\u094dष", "कि", "क\u093c\u094d\u200dष"),
+    *(FAMILY, "👧🏽", "🇩🇪", "🇩", "❤\ufe0f"),
+]
+
+
+@given(st.lists(st.sampled_from(READ_AS_ONE), max_size=60).map("".join))
 @settings(max_examples=300)
 def test_split_cuts_only_where_unicode_ends_a_character(text: str) -> None:
     longest = max((len(cluster) for cluster in regex.findall(r"\X", text)), default=1)
@@ -292,7 +295,21 @@ def test_split_cuts_a_line_of_code_that_is_longer_than_a_part() -> None:
 def test_split_leaves_no_empty_fence(length: int) -> None:
     text = "```\n" + "x = 1\n" * (length // 6) + "y" * (length % 6) + "\n```\nAfter all of the code."
 
-    assert not any(part in ("```\n```", "```\n\n```", "```") for part in split(text, 40))
+    assert not any("```\n```" in part for part in split(text, 40))
+
+
+def test_split_leaves_out_a_closing_line_that_comes_after_a_cut() -> None:
+    assert split("```\n" + "a" * 12 + "\n\n\n\n```\nAfter.", 20) == ["```\naaaaaaaaaaaa\n```", "After."]
+
+
+def test_split_leaves_out_blank_code_that_is_longer_than_a_part() -> None:
+    assert split("```\n" + "\n" * 100 + "x = 1\n```", 30) == ["```\nx = 1\n```"]
+
+
+def test_split_takes_no_line_that_goes_on_for_the_end_of_a_fence() -> None:
+    parts = split("```\n" + "a" * 12 + "\n```x\nbbbb\nccccccc\n```", 20)
+
+    assert all(part.startswith("```\n") and part.endswith("\n```") for part in parts)
 
 
 def test_split_takes_no_inner_fence_for_the_end() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backscroll.bot import answering as answering_module
-from backscroll.bot import delivery, handling
+from backscroll.bot import delivery, desk, growing, handling
 from backscroll.storage import memory, sql
 from backscroll.storage.provider import StorageProvider
 from tests.unit.bot.stage import Flaky, Recorder
@@ -61,5 +61,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for a person's patience."""
     monkeypatch.setattr(delivery, "BACK_OFF_S", (0.01, 0.02))
     monkeypatch.setattr(delivery, "POST_BACK_OFF_S", 0.01)
+    monkeypatch.setattr(desk, "RETRY_S", 0.01)
+    monkeypatch.setattr(growing, "STREAM_AFTER_S", 0.01)
+    monkeypatch.setattr(growing, "EVERY_S", 0.01)
     monkeypatch.setattr(handling, "STOP_S", 0.05)
     monkeypatch.setattr(answering_module, "LOOK_S", 0.05)

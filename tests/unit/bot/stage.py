@@ -3,18 +3,23 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
-from backscroll.adapters.base import Adapter, Inbox, IsKept, Question
+from backscroll.adapters.base import Adapter, Inbox, IsKept, Question, Stream
+from backscroll.adapters.events import Event
 from backscroll.bot.answering import Answering
-from backscroll.bot.delivery import Limits
+from backscroll.bot.delivery import Fill, Limits
 from backscroll.bot.handling import Handler
-from backscroll.bot.turn import Turn
+from backscroll.bot.turn import Fetch, Turn
 from backscroll.errors import StorageUnavailableError
 from backscroll.storage import memory
+from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ThreadKey
+from backscroll.storage.models import Attachment
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, AnswerState, Part
 from tests.contract.samples import arriving
@@ -24,22 +29,56 @@ PATIENCE_S = 20.0
 LIMITS = Limits(lease_s=0.6, shutdown_grace_s=0)
 
 
-class Recorder(Adapter):
-    """Keeps what it posted. `outcomes` says for each post in turn what becomes of it; `|` parts a text.
+class GrowingPost(Stream):
+    """One post of the recorder's that grows."""
 
-    An outcome is None for a success, an error for a post that fails, `(error,)` for one that only seems to.
+    def __init__(self, adapter: "Recorder", external_id: str) -> None:
+        self._adapter = adapter
+        self.external_id = external_id
+
+    async def show(self, text: str) -> None:
+        await self._adapter.change("show", self.external_id, text)
+
+    async def close(self, text: str) -> None:
+        await self._adapter.change("close", self.external_id, text)
+
+
+class Recorder(Adapter):
+    """Keeps what it posted. `|` parts a text.
+
+    `outcomes` says for each post, file or stream in turn what becomes of it, and `changes` for each change of one: None
+    for a success, an error for a failure, `(error,)` for one that only seems to be. `shown` is what stands there now.
+    `histories` has what each thread's place says, in pages; `files` the contents that can be downloaded. An error in
+    their place is raised once, and an event waited for.
     """
 
     platform = "slack"
 
-    def __init__(self) -> None:
+    def __init__(self, *, streams: bool = False) -> None:
+        self.streams = streams
         self.posted: list[tuple[ThreadKey, Part]] = []
         self.looked: list[list[int]] = []
         self.outcomes: deque[Exception | tuple[Exception] | None] = deque()
+        self.changes: deque[Exception | tuple[Exception] | None] = deque()
+        self.shown: dict[str, str] = {}
+        self.acts: list[tuple[str, str]] = []
+        self.uploaded: list[tuple[str, bytes]] = []
+        self.reacted: list[tuple[str, str]] = []
+        self.typed: list[str | None] = []
+        self.histories: dict[ThreadKey, list[list[Event] | Exception | asyncio.Event]] = {}
+        self.read: list[tuple[ThreadKey, datetime | None]] = []
+        self.files: dict[str, list[bytes | Exception | asyncio.Event]] = {}
+        self.downloads: list[str] = []
+        self.before_change: Callable[[str, str], Awaitable[None]] | None = None
 
     @property
     def texts(self) -> list[str]:
         return [part.text for _, part in self.posted]
+
+    @property
+    def standing(self) -> list[str]:
+        """The texts that stand there now, in the order of their posts."""
+        return list(self.shown.values())
 
     async def serve(self, inbox: Inbox) -> None:
         return
@@ -48,23 +87,106 @@ class Recorder(Adapter):
         return text.split("|")
 
     async def post(self, key: ThreadKey, part: Part) -> str:
-        outcome = self.outcomes.popleft() if self.outcomes else None
-        if isinstance(outcome, Exception):
-            raise outcome
-        self.posted.append((key, part))
-        if outcome is not None:
-            raise outcome[0]
-        return part.token
+        return self._put(key, part, part.text)
+
+    async def upload(self, key: ThreadKey, part: Part, attachment: Attachment, content: bytes) -> str:
+        external_id = self._put(key, part, attachment.name)
+        self.uploaded.append((attachment.name, content))
+        return external_id
+
+    async def open_stream(self, question: Question, part: Part) -> Stream:
+        return GrowingPost(self, self._put(question.key, part, ""))
+
+    async def edit(self, key: ThreadKey, external_id: str, text: str) -> None:
+        await self.change("edit", external_id, text)
+
+    async def remove(self, key: ThreadKey, external_id: str) -> None:
+        self.acts.append(("remove", external_id))
+        self.shown.pop(external_id, None)
 
     async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
         self.looked.append([part.number for part in parts])
         there = {part.token for _, part in self.posted}
         return {part.number: part.token for part in parts if part.token in there}
 
+    async def react(self, key: ThreadKey, external_id: str, emoji: str) -> str:
+        _raise(self.outcomes)
+        self.reacted.append((external_id, emoji))
+        return "UBOT"
 
-def answering(provider: StorageProvider, adapter: Adapter, handler: Handler, **limits: object) -> Answering:
+    async def typing(self, key: ThreadKey, text: str | None = None) -> None:
+        self.typed.append(text)
+
+    async def history(self, key: ThreadKey, *, since: datetime | None = None) -> AsyncIterator[list[Event]]:
+        self.read.append((key, since))
+        pages = self.histories.get(key, [])
+        for page in list(pages):
+            if isinstance(page, Exception):
+                pages.remove(page)
+                raise page
+            if isinstance(page, asyncio.Event):
+                await page.wait()
+            else:
+                yield page
+
+    @asynccontextmanager
+    async def download(self, workspace: str, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.downloads.append(str(attachment.location))
+        yield self._content(self.files[str(attachment.location)])
+
+    async def _content(self, chunks: list[bytes | Exception | asyncio.Event]) -> AsyncIterator[bytes]:
+        for chunk in list(chunks):
+            if isinstance(chunk, Exception):
+                chunks.remove(chunk)
+                raise chunk
+            if isinstance(chunk, asyncio.Event):
+                await chunk.wait()
+            else:
+                yield chunk
+
+    def _put(self, key: ThreadKey, part: Part, text: str) -> str:
+        seems = _raise(self.outcomes)
+        self.posted.append((key, part))
+        self.acts.append(("post", part.token))
+        self.shown[part.token] = text
+        if seems is not None:
+            raise seems
+        return part.token
+
+    async def change(self, act: str, external_id: str, text: str) -> None:
+        """Let a post say something else; one that is gone stays gone."""
+        if self.before_change is not None:
+            await self.before_change(act, external_id)
+        seems = _raise(self.changes)
+        self.acts.append((act, external_id))
+        if external_id in self.shown:
+            self.shown[external_id] = text
+        if seems is not None:
+            raise seems
+
+
+def _raise(outcomes: deque[Exception | tuple[Exception] | None]) -> Exception | None:
+    """Raise the next outcome; return one that is to be raised when all is done."""
+    outcome = outcomes.popleft() if outcomes else None
+    if isinstance(outcome, Exception):
+        raise outcome
+    return None if outcome is None else outcome[0]
+
+
+def answering(
+    provider: StorageProvider,
+    adapter: Adapter,
+    handler: Handler,
+    attachments: Attachments | None = None,
+    *,
+    fetch: Fetch | None = None,
+    fill: Fill | None = None,
+    **limits: object,
+) -> Answering:
     """Make answering on one adapter."""
-    return Answering(provider, {adapter.platform: adapter}, handler, replace(LIMITS, **limits))  # type: ignore[arg-type]  # mypy cannot tell replace's keywords
+    these = replace(LIMITS, **limits)  # type: ignore[arg-type]  # mypy cannot tell replace's keywords
+    adapters = {adapter.platform: adapter}
+    return Answering(provider, adapters, handler, these, attachments, fetch=fetch, fill=fill)
 
 
 def thread(name: str) -> ThreadKey:
@@ -139,6 +261,26 @@ class Gate:
         self._gates[text].set()
 
 
+class Story:
+    """A handler whose text comes in pieces, each when it is let; an error in place of a piece is raised."""
+
+    def __init__(self, *pieces: str | Exception) -> None:
+        self._pieces = pieces
+        self._let = asyncio.Semaphore(0)
+
+    def let(self, count: int = 1) -> None:
+        for _ in range(count):
+            self._let.release()
+
+    async def tell(self, turn: Turn) -> AsyncIterator[str]:
+        for piece in self._pieces:
+            await self._let.acquire()
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+        await self._let.acquire()
+
+
 class Flaky(memory.Provider):
     """The memory provider, whose calls fail as `faults` says: before they do anything, or after they did it all."""
 
@@ -165,6 +307,12 @@ class Flaky(memory.Provider):
 
     async def begin_sending(self, *arguments: Any, **options: Any) -> Any:
         return await self._call("begin_sending", super().begin_sending, *arguments, **options)
+
+    async def grow_answer(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("grow_answer", super().grow_answer, *arguments, **options)
+
+    async def list_wanted_files(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("list_wanted_files", super().list_wanted_files, *arguments, **options)
 
     async def mark_sent(self, *arguments: Any, **options: Any) -> Any:
         return await self._call("mark_sent", super().mark_sent, *arguments, **options)

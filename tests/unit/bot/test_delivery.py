@@ -1,13 +1,19 @@
 """One answer's life: made, stored, posted, marked; and what each mishap leaves of it."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
+from backscroll.bot.handling import Handler
 from backscroll.bot.turn import Turn
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageRefusedError
-from backscroll.storage.models import Message
+from backscroll.storage.attachments import Attachments
+from backscroll.storage.files import LocalFiles
+from backscroll.storage.keys import ThreadKey
+from backscroll.storage.models import Attachment, Message
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.records import Part
 from tests.unit.bot.stage import Flaky, Gate, Recorder, answering, ask, away, echo, hang, only_answer, states, until
 
 pytestmark = pytest.mark.usefixtures("short_waits")
@@ -337,3 +343,107 @@ async def test_nothing_that_is_told_shows_a_text(
     assert "try 1 of 3" in caplog.text
     assert "canary" not in caplog.text
     assert "canary" not in repr(await only_answer(provider))
+
+
+# What the platform says of a post that failed
+
+
+async def test_post_that_is_not_there_for_sure_is_not_looked_for(provider: StorageProvider, adapter: Recorder) -> None:
+    adapter.outcomes.append(AdapterUnavailableError("It is away.", is_certain=True))
+    await ask(provider, "q")
+    async with answering(provider, adapter, echo) as bot:
+        await bot.drained()
+    assert (adapter.texts, adapter.looked) == (["+ q"], [])
+
+
+async def test_platform_that_asks_for_a_moment_is_waited_for_at_once(
+    provider: StorageProvider, adapter: Recorder
+) -> None:
+    states_meanwhile = []
+
+    class Busy(Recorder):
+        async def post(self, key: ThreadKey, part: Part) -> str:
+            states_meanwhile.append((await only_answer(provider)).owner is not None)
+            return await super().post(key, part)
+
+    busy = Busy()
+    busy.outcomes.append(AdapterUnavailableError("Not so fast.", retry_after_s=0.01, is_certain=True))
+    await ask(provider, "q")
+    async with answering(provider, busy, echo) as bot:
+        await bot.drained()
+    assert (busy.texts, busy.looked, states_meanwhile) == (["+ q"], [], [True, True])
+
+
+@pytest.mark.parametrize("is_certain", [True, False])
+async def test_platform_that_asks_for_longer_is_left_alone_so_long(
+    provider: StorageProvider, adapter: Recorder, is_certain: bool
+) -> None:
+    adapter.outcomes.append(AdapterUnavailableError("Not so fast.", retry_after_s=1000, is_certain=is_certain))
+    await ask(provider, "q")
+    async with answering(provider, adapter, echo) as bot:
+        await until(lambda: not adapter.outcomes)
+        await until(lambda: not bot._running)
+        assert 990 < (await provider.seconds_until_ready(["slack"]) or 0) <= 1001
+    assert adapter.posted == []
+
+
+# Files
+
+
+def answer_with(*names: str, text: str = "here") -> Handler:
+    """Make a handler that answers with files."""
+
+    async def handler(turn: Turn) -> Message:
+        files = [Attachment(name=name, content=name.encode()) for name in names]
+        return Message(role="assistant", content=text, attachments=files)
+
+    return handler
+
+
+async def test_files_of_an_answer_are_posted_behind_its_text(
+    provider: StorageProvider, adapter: Recorder, tmp_path: Path
+) -> None:
+    attachments = Attachments(provider, LocalFiles(tmp_path))
+    await ask(provider, "q")
+    async with answering(provider, adapter, answer_with("a.txt", "b.txt"), attachments) as bot:
+        await bot.drained()
+    assert adapter.standing == ["here", "a.txt", "b.txt"]
+    assert adapter.uploaded == [("a.txt", b"a.txt"), ("b.txt", b"b.txt")]
+    assert await states(provider) == ["sent"]
+
+
+async def test_answer_may_be_but_a_file(provider: StorageProvider, adapter: Recorder, tmp_path: Path) -> None:
+    attachments = Attachments(provider, LocalFiles(tmp_path))
+    await ask(provider, "q")
+    async with answering(provider, adapter, answer_with("a.txt", text=""), attachments) as bot:
+        await bot.drained()
+    (thread,) = await provider.list_threads()
+    assert (adapter.standing, thread.messages[1].platforms["slack"]["ts"]) == (["a.txt"], adapter.posted[0][1].token)
+    assert await states(provider) == ["sent"]
+
+
+async def test_file_whose_upload_is_of_unknown_outcome_is_posted_once(
+    provider: StorageProvider, adapter: Recorder, tmp_path: Path
+) -> None:
+    adapter.outcomes.extend([None, (AdapterUnavailableError("No reply."),)])
+    attachments = Attachments(provider, LocalFiles(tmp_path))
+    await ask(provider, "q")
+    async with answering(provider, adapter, answer_with("a.txt"), attachments) as bot:
+        await bot.drained()
+    assert (adapter.standing, adapter.looked) == (["here", "a.txt"], [[2]])
+
+
+async def test_file_that_is_gone_fails_its_answer(provider: StorageProvider, adapter: Recorder, tmp_path: Path) -> None:
+    class Loses(LocalFiles):
+        async def read(self, sha256: str) -> bytes | None:
+            return None
+
+    await ask(provider, "q")
+    async with answering(provider, adapter, answer_with("a.txt"), Attachments(provider, Loses(tmp_path))) as bot:
+        await bot.drained()
+    answer = await only_answer(provider)
+    assert (answer.state, answer.reason, adapter.standing) == (
+        "failed",
+        "The content of an attachment is not kept.",
+        ["here"],
+    )

@@ -1,5 +1,6 @@
 """What is kept and what is answered: each occasion under each setting."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -14,10 +15,15 @@ from backscroll.adapters.events import (
     ReactionAdded,
     ReactionRemoved,
 )
+from backscroll.bot import manager
 from backscroll.bot.manager import ConversationManager, Policy
-from backscroll.storage.keys import ThreadKey
-from backscroll.storage.models import Message
+from backscroll.bot.turn import Turn
+from backscroll.errors import StorageUnavailableError
+from backscroll.storage.keys import ChannelMove, ThreadKey
+from backscroll.storage.models import Attachment, Message
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.records import Part
+from tests.unit.bot.stage import Recorder, answering
 
 KEY = ThreadKey("slack", "T1", "C1", "1.0")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -38,10 +44,14 @@ class Desk:
     def __init__(self, provider: StorageProvider, policy: Policy | None = None) -> None:
         self.provider = provider
         self.calls = 0
-        self.manager = ConversationManager(provider, policy, self._asked)
+        self.files_changed = 0
+        self.manager = ConversationManager(provider, policy, self._asked, files_changed=self._files_changed)
 
     def _asked(self) -> None:
         self.calls += 1
+
+    def _files_changed(self) -> None:
+        self.files_changed += 1
 
     async def record(self, *events: Event) -> None:
         for event in events:
@@ -279,6 +289,150 @@ async def test_recent_threads_come_newest_first_without_their_messages(provider:
         await desk.record(mention(number, key=ThreadKey("slack", "T1", "C1", str(number)), text=str(number)))
     threads = await desk.manager.recent_threads(2)
     assert [(thread.title, thread.messages) for thread in threads] == [("2", []), ("1", [])]
+
+
+# Files
+
+
+def with_files(event: MessagePosted) -> MessagePosted:
+    return replace(event, files=(Attachment(name="a", location="https://files.example.com/a"),))
+
+
+async def test_record_wants_the_files_of_a_person(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(with_files(mention()))
+    (wanted,) = await provider.list_wanted_files(["slack"])
+    assert (wanted.workspace, wanted.attachment.location) == ("T1", "https://files.example.com/a")
+    assert desk.files_changed == 1
+
+
+async def test_record_leaves_the_events_own_files_as_they_are(provider: StorageProvider) -> None:
+    desk, event = Desk(provider), with_files(mention())
+    await desk.record(event)
+    (message,) = await desk.messages()
+    assert message.attachments[0] == event.files[0]
+    assert message.attachments[0] is not event.files[0]
+
+
+async def test_record_wants_no_files_that_are_not_kept_or_are_ours(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(with_files(posted(1)), mention(2), with_files(own(3)))
+    assert await provider.list_wanted_files(["slack"]) == []
+    assert desk.files_changed == 0
+
+
+async def test_record_of_a_deletion_tells_that_files_may_be_gone(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(with_files(mention()), *[MessageDeleted(KEY.message("1.1"), NOW + timedelta(1))] * 2)
+    assert desk.files_changed == 2
+
+
+# Posts of ours
+
+
+def own(number: int = 1, text: str = "by another program", token: str | None = None) -> MessagePosted:
+    return replace(posted(number, text=text, author="UBOT"), author_kind="self", token=token)
+
+
+async def sending(desk: Desk) -> Part:
+    """Let the answer to a question be on its way out."""
+    await desk.record(mention(1))
+    answer = await desk.provider.take_answer("one", ["slack"], 30)
+    assert answer is not None
+    message = Message(role="assistant", content="an answer")
+    (part,) = await desk.provider.begin_sending(answer.id, "one", message, ["an answer"])
+    return part
+
+
+async def test_record_keeps_a_post_of_ours_in_a_known_thread_and_asks_nothing(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1), replace(own(2), mentions_bot=True, is_direct=True))
+    assert [message.role for message in await desk.messages()] == ["user", "assistant"]
+    assert await desk.asked() == 1
+
+
+async def test_record_opens_no_thread_for_a_post_of_ours(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(replace(own(), mentions_bot=True, is_direct=True))
+    assert await desk.manager.thread_at(KEY) is None
+
+
+async def test_record_meets_an_echo_by_its_token(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    part = await sending(desk)
+    await desk.record(own(2, token=part.token))
+    assert [message.text for message in await desk.messages()] == ["hello", "an answer"]
+    assert (await provider.find_external(KEY.message("1.2"))) is not None
+
+
+async def test_record_waits_with_an_echo_for_its_mark(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await sending(desk)
+    (answer,) = await provider.list_answers()
+    recording = asyncio.create_task(desk.record(own(2, "an answer")))
+    await asyncio.wait([recording], timeout=0.1)
+    assert not recording.done()
+    await provider.mark_sent(answer.id, "one", 1, KEY.message("1.2"))
+    await recording
+    assert await desk.texts() == ["hello", "an answer"]
+
+
+async def test_record_gives_an_echo_back_that_waits_too_long(
+    provider: StorageProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager, "ECHO_WAIT_S", 0.1)
+    desk = Desk(provider)
+    await sending(desk)
+    with pytest.raises(StorageUnavailableError):
+        await desk.record(own(2))
+    assert len(await desk.messages()) == 2
+
+
+# What an adapter tells besides
+
+
+async def test_record_of_a_moved_channel_moves_what_lives_there(provider: StorageProvider) -> None:
+    desk, moved = Desk(provider), KEY.moved("C2")
+    await desk.record(mention(1), ChannelMove("slack", "T1", "C1", "C2"), posted(2, key=moved))
+    assert len(await desk.messages(moved)) == 2
+    assert await desk.manager.thread_at(KEY) is None
+
+
+async def test_context_reaches_the_turn_and_the_last_one_stands(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1))
+    for channel in ("C7", "C8"):
+        await desk.manager.keep_context(KEY, {"channel_id": channel})
+    turns = []
+
+    async def keeps(turn: Turn) -> None:
+        turns.append(turn.context)
+
+    async with answering(provider, Recorder(), keeps) as bot:
+        await bot.drained()
+    assert turns == [{"channel_id": "C8"}]
+
+
+async def test_start_thread_asked_for_again_parts_nothing(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1))
+    for event in (mention(2), posted(3)):
+        await desk.manager.start_thread(KEY, asked_at=NOW + timedelta(seconds=5))
+        await desk.record(replace(event, created_at=NOW + timedelta(seconds=10)))
+    assert len(await desk.messages()) == 2
+    assert await provider.count_threads() == 2
+
+
+async def test_start_thread_parts_one_that_was_not_written_to_since(provider: StorageProvider) -> None:
+    desk = Desk(provider)
+    await desk.record(mention(1))
+    await desk.manager.start_thread(KEY, asked_at=NOW)
+    assert await desk.manager.thread_at(KEY) is None
+
+
+async def test_start_thread_where_there_is_none_changes_nothing(provider: StorageProvider) -> None:
+    await Desk(provider).manager.start_thread(KEY, asked_at=NOW)
+    assert await provider.count_threads() == 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """What a handler sees: the newest messages up to its question, which stands last."""
 
+from typing import Any
+
+import pytest
+
 from backscroll.bot.turn import Surroundings, Turn, make_turn
 from backscroll.storage.models import Message
 from backscroll.storage.provider import StorageProvider
+from tests.contract.samples import KEY, arriving, at, said
 from tests.unit.bot.stage import ask
 
 
@@ -22,6 +27,14 @@ class Talk:
     async def answer(self, *texts: str) -> None:
         for text in texts:
             await self._provider.append_message(self.thread_id, Message(role="assistant", content=text))
+
+    async def hear(self, text: str, minutes: float, *, is_late: bool = False, **options: Any) -> None:
+        """Keep what a person said at an instant; what is late was read from the platform's history."""
+        attributes = {"backfilled": True} if is_late else {}
+        message = said(text, created_at=at(60 * minutes), attributes=attributes)
+        kept = await self._provider.record_message(arriving(text, key=KEY, message=message, **options))
+        assert kept is not None
+        self.questions[text], self.thread_id = kept.message.id, kept.thread_id
 
     async def turn(self, question: str, limit: int = 50) -> Turn | None:
         return await make_turn(Surroundings(self._provider, limit), self.thread_id, self.questions[question], 1)
@@ -128,3 +141,91 @@ async def test_turn_shows_no_text_in_its_repr(provider: StorageProvider) -> None
     talk = Talk(provider)
     await talk.ask("canary-4711")
     assert "canary" not in repr(await talk.turn("canary-4711"))
+
+
+# What was read from the platform's history
+
+
+async def test_late_messages_stand_where_the_platform_has_them(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.hear("q1", 1)
+    await talk.hear("q5", 5)
+    for minutes in (0, 3, 2):
+        await talk.hear(f"late {minutes}", minutes, is_late=True)
+    assert await talk.seen("q5") == ["late 0", "q1", "late 2", "late 3", "q5"]
+
+
+async def test_late_messages_stand_behind_the_answer_to_what_was_said_before(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.hear("q1", 1)
+    await talk.answer("a1")
+    await talk.hear("q5", 5)
+    await talk.hear("late", 3, is_late=True)
+    assert await talk.seen("q5") == ["q1", "a1", "late", "q5"]
+
+
+async def test_late_messages_of_after_the_question_are_left_out(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.hear("q5", 5)
+    for minutes in (4, 6):
+        await talk.hear(f"late {minutes}", minutes, is_late=True)
+    assert await talk.seen("q5") == ["late 4", "q5"]
+
+
+async def test_late_messages_of_one_instant_stand_as_they_were_read(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.hear("q5", 5)
+    for name in ("c", "a", "b"):
+        await talk.hear(name, 1, is_late=True)
+    assert await talk.seen("q5") == ["c", "a", "b", "q5"]
+
+
+async def test_question_that_was_read_late_stands_last(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.hear("q1", 1)
+    for minutes in (2, 3, 4):
+        await talk.hear(f"late {minutes}", minutes, is_late=True)
+    assert await talk.seen("late 3") == ["q1", "late 2", "late 3"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+async def test_limit_counts_late_messages_where_the_platform_has_them(provider: StorageProvider, limit: int) -> None:
+    talk = Talk(provider)
+    for minutes in (2, 4, 6):
+        await talk.hear(f"{minutes}", minutes)
+    for minutes in (1, 3, 5):
+        await talk.hear(f"{minutes}", minutes, is_late=True)
+    assert await talk.seen("6", limit) == ["1", "2", "3", "4", "5", "6"][-limit:]
+
+
+async def test_many_late_messages_hide_none_that_stands_behind_them(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    for minutes in range(200, 205):
+        await talk.hear(f"{minutes}", minutes)
+    for minutes in range(120):
+        await talk.hear(f"late {minutes}", minutes, is_late=True)
+    assert await talk.seen("204", 4) == ["201", "202", "203", "204"]
+    assert await talk.seen("204", 7) == ["late 118", "late 119", "200", "201", "202", "203", "204"]
+
+
+async def test_many_late_messages_of_after_the_question_are_left_out(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.hear("before", 1)
+    await talk.hear("q", 2)
+    for minutes in range(3, 130):
+        await talk.hear(f"late {minutes}", minutes, is_late=True)
+    assert await talk.seen("q", 3) == ["before", "q"]
+
+
+# What the platform says of where the person is
+
+
+async def test_turn_has_the_context_of_its_alias(provider: StorageProvider) -> None:
+    talk = Talk(provider)
+    await talk.ask("q1")
+    await provider.set("contexts", "slack:T1:C1:1.0", {"channel_id": "C9"})
+    around = Surroundings(provider, 50)
+    turns = [
+        await make_turn(around, talk.thread_id, talk.questions["q1"], 1, alias) for alias in ("slack:T1:C1:1.0", "")
+    ]
+    assert [turn and turn.context for turn in turns] == [{"channel_id": "C9"}, {}]

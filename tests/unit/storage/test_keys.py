@@ -1,14 +1,16 @@
 """Where threads and messages live outside."""
 
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey, alias_range
 
 PARTS = st.tuples(*[st.text(st.characters(exclude_categories=[]), max_size=12)] * 4)
+KEYS = PARTS.map(lambda parts: ThreadKey(*parts))
 TEXTS = st.text(max_size=12)
 
 
@@ -108,3 +110,72 @@ def test_of_message_takes_the_workspace_from_the_thread() -> None:
 def test_of_message_passes_over_a_platform_that_names_no_message() -> None:
     platforms = {"slack": {"channel": "C"}, "discord": {"channel": "2", "message": "3"}}
     assert ExternalId.of_message(platforms, {}) == ExternalId("discord", "", "2", "3")
+
+
+def test_moved_key_lies_in_the_new_channel() -> None:
+    assert ThreadKey("slack", "T", "C", "1").moved("D") == ThreadKey("slack", "T", "D", "1")
+
+
+def test_thread_part_of_a_moved_dm_follows_its_channel() -> None:
+    assert ThreadKey("slack", "T", "C", "C").moved("D") == ThreadKey("slack", "T", "D", "D")
+
+
+MOVE = ChannelMove("slack", "T", "C", "D")
+
+
+@pytest.mark.parametrize(
+    ("place", "fits"),
+    [
+        (ThreadKey("slack", "T", "C", "1"), True),
+        (ExternalId("slack", "T", "C", "1"), True),
+        (ThreadKey("slack", "T", "D", "C"), False),
+        (ThreadKey("slack", "U", "C", "1"), False),
+        (ExternalId("discord", "T", "C", "1"), False),
+    ],
+)
+def test_move_fits_what_lies_in_its_channel(place: ThreadKey | ExternalId, fits: bool) -> None:
+    assert MOVE.fits(place) == fits
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            {"team": "T", "channel": "C", "thread_ts": "1", "x": 1},
+            {"team": "T", "channel": "D", "thread_ts": "1", "x": 1},
+        ),
+        ({"team": "T", "channel": "C", "thread_ts": "C"}, {"team": "T", "channel": "D", "thread_ts": "D"}),
+        ({"team": "T", "channel": "C", "ts": "C"}, {"team": "T", "channel": "D", "ts": "C"}),
+        ({"channel": "C", "ts": "1"}, {"channel": "D", "ts": "1"}),
+        ({"team": "U", "channel": "C"}, None),
+        ({"team": "T", "channel": "X", "thread_ts": "C"}, None),
+        ({"team": "T"}, None),
+        ({}, None),
+    ],
+)
+def test_move_rewrites_what_platforms_say_of_its_channel(before: dict[str, Any], after: dict[str, Any] | None) -> None:
+    moved = MOVE.apply({"slack": before, "other": {"channel": "C"}})
+    assert moved == (None if after is None else {"slack": after, "other": {"channel": "C"}})
+
+
+def test_move_changes_no_object_that_it_is_given() -> None:
+    before = {"slack": {"team": "T", "channel": "C", "thread_ts": "C"}}
+    MOVE.apply(before)
+    assert before == {"slack": {"team": "T", "channel": "C", "thread_ts": "C"}}
+
+
+@given(KEYS, PARTS)
+def test_move_says_of_a_thread_what_its_moved_key_does(key: ThreadKey, parts: tuple[str, str, str, str]) -> None:
+    move = ChannelMove(key.platform, key.workspace, key.channel, key.moved(parts[2]).channel)
+    assert move.apply(key.platforms) == key.moved(parts[2]).platforms
+
+
+@given(PARTS, PARTS, st.integers(1, 3))
+def test_alias_range_holds_the_aliases_of_keys_that_begin_so_and_no_others(
+    one: tuple[str, str, str, str], other: tuple[str, str, str, str], count: int
+) -> None:
+    first, last = alias_range(*one[:count])
+    for parts in (one, other, (*one[:count], *other[count:])):
+        key = ThreadKey(*parts)
+        begins = (key.platform, key.workspace, key.channel)[:count] == astuple(ThreadKey(*one))[:count]
+        assert (first <= key.alias < last) == begins

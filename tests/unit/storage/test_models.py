@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from backscroll.errors import FileGoneError
 from backscroll.storage.models import (
     Attachment,
     Message,
@@ -488,3 +489,42 @@ def test_tokens_of_a_message_are_its_usage_else_its_count(
     metrics: dict[str, Any], token_count: int | None, tokens: int | None
 ) -> None:
     assert message_tokens(Message(role="assistant", metrics=metrics, token_count=token_count)) == tokens
+
+
+# Reading a content
+
+
+async def test_attachment_reads_its_own_content() -> None:
+    assert await Attachment(name="a", content=b"x").read() == b"x"
+
+
+async def test_attachment_reads_what_it_is_bound_to() -> None:
+    async def read() -> bytes | None:
+        return b"kept"
+
+    attachment = Attachment(name="a")
+    attachment.bind(read)
+    assert await attachment.read() == b"kept"
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+async def test_attachment_whose_content_nobody_has_says_so_without_its_name(is_bound: bool) -> None:
+    async def read() -> bytes | None:
+        return None
+
+    attachment = Attachment(name="canary", type="text/plain", location="https://example.com/canary")
+    if is_bound:
+        attachment.bind(read)
+    with pytest.raises(FileGoneError, match="of type text/plain is not kept") as caught:
+        await attachment.read()
+    assert "canary" not in str(caught.value)
+
+
+def test_binding_changes_nothing_that_is_compared_or_dumped() -> None:
+    async def read() -> bytes | None:
+        return None
+
+    one, other = Attachment(name="a"), Attachment(name="a")
+    one.bind(read)
+    assert one == other
+    assert one.model_dump() == other.model_dump()

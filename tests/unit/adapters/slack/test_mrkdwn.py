@@ -39,6 +39,7 @@ READINGS = {
     "a person whose label has its mark": ("<@U9|@carla>", "@carla"),
     "two people side by side": ("<@U1><@WBOSS>", "@anna@berta"),
     "a channel with its name": ("<#C9|random>", "#random"),
+    "a channel with the name that it had": ("<#C1|random>", "#random"),
     "a channel with an empty label": ("<#C1|>", "#general"),
     "a channel without a label": ("<#C1>", "#general"),
     "an unknown channel": ("<#C9>", "#C9"),

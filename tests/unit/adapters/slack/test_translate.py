@@ -118,7 +118,7 @@ def test_translate_tells_whether_a_text_mentions_the_bot(text: str, mentions_bot
         ("thread_broadcast", {}, "1482950137.003543", True),
         ("direct_message", {}, "D1", False),
         ("direct_message", {"thread_ts": "1355517520.000001"}, "1355517520.000001", True),
-        ("direct_message", {"thread_ts": "1355517523.000005"}, "1355517523.000005", False),
+        ("direct_message", {"thread_ts": "1355517523.000005"}, "D1", False),
         ("assistant_message", {}, "1724264405.531769", True),
     ],
 )
@@ -192,6 +192,10 @@ def test_translate_gives_nothing_for_a_hidden_message() -> None:
 )
 def test_translate_gives_nothing_for_other_types(kind: str) -> None:
     assert translate({"type": "event_callback", "event": {"type": kind, "channel": 5}}, US, KNOWN) == []
+
+
+def test_translate_gives_nothing_for_replies_that_are_counted() -> None:
+    assert translate(broken("message_replied", "event.hidden"), US, KNOWN) == []
 
 
 @pytest.mark.parametrize(
@@ -615,6 +619,13 @@ def test_translate_refuses_a_malformed_event(payload: dict[str, Any]) -> None:
         translate(payload, US, KNOWN)
     people_in(payload)
     channels_in(payload)
+
+
+def test_translate_refuses_a_message_that_cannot_be_named_though_its_thread_can() -> None:
+    payload = broken("message", "event.channel", "C" * 470)
+    payload["event"] |= {"ts": "123456789012.123456789", "thread_ts": "1.1"}
+    with pytest.raises(MalformedError, match="makes no key"):
+        translate(payload, US, KNOWN)
 
 
 def test_malformed_payloads_have_each_their_name() -> None:

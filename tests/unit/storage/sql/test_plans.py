@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 
 from backscroll.storage.changes import changes_of
 from backscroll.storage.keys import ThreadKey
-from backscroll.storage.models import Message, Thread
+from backscroll.storage.models import Attachment, Message, Thread
 from backscroll.storage.records import Arrival
 from backscroll.storage.search import Search, property_mark
 from backscroll.storage.sql import Provider
@@ -27,6 +27,7 @@ from backscroll.storage.sql.tables import (
     aliases,
     answers,
     early_events,
+    message_files,
     message_parts,
     messages,
     thread_properties,
@@ -36,7 +37,7 @@ from tests.servers.postgres import Postgres
 
 THREADS = 4000
 LONG = 2000  # messages of the one long thread
-BIG = "threads|messages|message_parts|thread_properties|aliases|answers|early_events"
+BIG = "threads|messages|message_parts|message_files|thread_properties|aliases|answers|early_events"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY = ThreadKey("slack", "T1", "C77", "77.0")
 PLACE = {"team": "T1", "channel": "C77", "thread_ts": "77.0"}
@@ -66,7 +67,15 @@ async def fill(url: str) -> None:
         messages: [message(f"m{n}", f"t{n}", 1, external=f"{n}.1") for n in numbers]
         + [message(f"long{n}", "t0", n) for n in range(2, LONG + 1)],
         message_parts: [
-            {"message_id": f"m{n}", "part": 1, "state": "sent", **place(n), "external_id": f"{n}.1"} for n in numbers
+            {"message_id": f"m{n}", "part": 1, "state": "sent", **place(n), "external_id": f"{n}.1"}
+            | {"answer_id": None, "token": None}
+            for n in numbers
+        ]
+        + [part(f"m{n}", f"a{n}", f"token{n}") for n in numbers],
+        message_files: [
+            {"message_id": f"m{n}", "position": 1, "name": "a", "type": "text/plain"}
+            | {"wanted_from": {"platform": "slack", "workspace": "T1"} if n % 400 == 0 else None}
+            for n in numbers
         ],
         thread_properties: [
             row
@@ -119,6 +128,13 @@ def message(name: str, thread_id: str, sequence: int, external: str | None = Non
 def searched(folded: str, marks: str = "") -> dict[str, str]:
     """Lay out what a text is searched by."""
     return {"search_text": folded, "search_words": f"{folded} {marks}".strip()}
+
+
+def part(message_id: str, answer_id: str, token: str) -> dict[str, Any]:
+    """Lay out a post of an answer that is still to be sent."""
+    row = {"message_id": message_id, "part": 2, "state": "waiting" if answer_id.endswith("7") else "sent"}
+    row |= dict.fromkeys(("platform", "workspace", "channel", "external_id"))
+    return row | {"answer_id": answer_id, "token": token}
 
 
 def place(number: int) -> dict[str, str]:
@@ -221,9 +237,16 @@ def slow_on_postgresql(node: dict[str, Any], sorted_at_most: int = 500) -> Itera
         yield from slow_on_postgresql(inner, sorted_at_most)
 
 
-def arrival(external_id: str, key: ThreadKey = KEY) -> Arrival:
+def arrival(external_id: str, key: ThreadKey = KEY, by: str = "user") -> Arrival:
     """Make an arrival that asks for an answer."""
-    return Arrival(key, Message(role="user", content="hello"), key.message(external_id), asks="yes")
+    message = Message(role="user", content="hello", source={"type": by})
+    return Arrival(key, message, key.message(external_id), asks="yes")
+
+
+def echo(token: str) -> Arrival:
+    """Make a post of ours that came back."""
+    message = Message(role="assistant", content="hello")
+    return Arrival(KEY, message, KEY.message("77.2"), opens=False, is_echo=True, token=token)
 
 
 CALLS: dict[str, tuple[Call, int]] = {
@@ -271,6 +294,17 @@ CALLS: dict[str, tuple[Call, int]] = {
         13,
     ),
     "append a message": (lambda p: p.append_message("t0", Message(role="user")), 4),
+    "record a message with those before it": (
+        lambda p: p.record_message(arrival("77.9"), earlier=[arrival(f"77.{n}") for n in range(3, 9)]),
+        9,
+    ),
+    "record an echo": (lambda p: p.record_message(echo("no such token")), 9),
+    "record an echo by its token": (lambda p: p.record_message(echo("token77")), 15),
+    "record a message of another bot": (lambda p: p.record_message(arrival("77.2", by="agent")), 10),
+    "ask whether a thread is joined": (lambda p: p.is_joined("slack:T1:C77:77.0"), 1),
+    "list live keys": (lambda p: p.list_live_keys("slack", "T1", NOW.replace(microsecond=THREADS - 20)), 1),
+    "list wanted files": (lambda p: p.list_wanted_files(["slack"]), 1),
+    "settle a file": (lambda p: p.settle_file("m77", 1, Attachment(name="a")), 1),
     "record an edit": (lambda p: p.record_edit(EXTERNAL, "new", NOW), 7),
     "record an early deletion": (lambda p: p.record_deletion(KEY.message("early"), NOW), 4),
     "record a message that something waited for": (lambda p: p.record_message(arrival("early77")), 9),
@@ -289,7 +323,13 @@ CALLS: dict[str, tuple[Call, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
+UNPLANNED = {
+    "list live keys",  # here all threads are one workspace's, and a planner may well read all of them
+    "record a message with those before it",  # its inserts of several rows are no statements that can be explained
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in UNPLANNED])
 async def test_plan_reads_no_whole_table(filled: Provider, name: str) -> None:
     assert faults_of(filled, await explained(filled, CALLS[name][0])) == []
 

@@ -20,11 +20,6 @@ def upgrade() -> None:
         op.add_column("answers", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
     for column in (sa.Column("kind", sa.Text()), sa.Column("position", sa.Integer()), sa.Column("answer_id", Key)):
         op.add_column("message_parts", column)
-    op.execute("UPDATE message_parts SET kind = 'text' WHERE token IS NOT NULL")
-    op.execute(
-        "UPDATE message_parts SET answer_id = (SELECT a.id FROM answers a"
-        " WHERE a.answer_message_id = message_parts.message_id) WHERE token IS NOT NULL"
-    )
     op.add_column("message_files", sa.Column("wanted_from", Json))
     waiting, wanted = sa.text(_WAITING), sa.text(_WANTED)
     op.create_index(
@@ -36,4 +31,10 @@ def upgrade() -> None:
         ["message_id", "position"],
         sqlite_where=wanted,
         postgresql_where=wanted,
+    )
+    # Last: PostgreSQL alters no table of which a deferred key waits to be checked.
+    op.execute("UPDATE message_parts SET kind = 'text' WHERE token IS NOT NULL")
+    op.execute(
+        "UPDATE message_parts SET answer_id = (SELECT a.id FROM answers a"
+        " WHERE a.answer_message_id = message_parts.message_id) WHERE token IS NOT NULL"
     )

@@ -1,0 +1,232 @@
+"""Kill -9 at every stage of a question's life on Slack: the question is kept once, and its answer stands there once.
+
+Nothing in the product knows of this: the configuration names a provider and handlers that kill their own process.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from backscroll.storage.records import AnswerState
+from backscroll.storage.store import ThreadStore
+from backscroll.testing import FakeSlack
+from backscroll.testing.slack.models import Channel, User
+from tests.scenario.program import PATIENCE_S, Home
+
+KILLING = '''
+"""The SQL provider, and handlers, that kill their process once, at the stage that KILL_AT names."""
+
+import asyncio
+import os
+import signal
+
+from sqlalchemy import event
+
+from backscroll.adapters.slack import streams
+from backscroll.bot import growing
+from backscroll.storage import sql
+
+growing.STREAM_AFTER_S = growing.EVERY_S = 0.02
+
+
+def reach(stage):
+    if os.environ.get("KILL_AT") == stage:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note_insert(connection, _cursor, statement, *_):
+    if statement.startswith("INSERT INTO messages"):
+        connection.info["has a message"] = True
+
+
+def before_commit(connection):
+    if connection.info.get("has a message"):
+        reach("message inserted, not committed")
+
+
+class Provider(sql.Provider):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        for engine in self.database.engines:
+            event.listen(engine, "after_cursor_execute", note_insert)
+            event.listen(engine, "commit", before_commit)
+
+    async def record_message(self, arrival, **options):
+        kept = await super().record_message(arrival, **options)
+        reach("message committed, not acknowledged")
+        return kept
+
+    async def take_answer(self, *arguments, **options):
+        answer = await super().take_answer(*arguments, **options)
+        if answer is not None:
+            reach("answer taken")
+        return answer
+
+    async def begin_sending(self, *arguments, **options):
+        reach("answer made, not stored")
+        parts = await super().begin_sending(*arguments, **options)
+        reach("answer stored, not posted")
+        return parts
+
+    async def begin_post(self, *arguments, **options):
+        parts = await super().begin_post(*arguments, **options)
+        reach("first post stored, not posted")
+        return parts
+
+    async def grow_answer(self, *arguments, is_whole, **options):
+        parts = await super().grow_answer(*arguments, is_whole=is_whole, **options)
+        reach("whole, not closed" if is_whole else "growing")
+        return parts
+
+    async def mark_sent(self, *arguments, **options):
+        reach("posted, not marked")
+        await super().mark_sent(*arguments, **options)
+        reach("marked, not finished")
+
+    async def finish_answer(self, *arguments, **options):
+        await super().finish_answer(*arguments, **options)
+        reach("finished")
+
+
+close = streams.NativeStream.close
+
+
+async def close_and_die(self, text):
+    await close(self, text)
+    reach("closed, not marked")
+
+
+streams.NativeStream.close = close_and_die
+
+
+async def answer(turn):
+    reach("handler running")
+    return f"the answer to {turn.message.text}"
+
+
+async def stream(turn):
+    yield "the answer "
+    await asyncio.sleep(0.3)
+    yield "to "
+    await asyncio.sleep(0.3)
+    yield turn.message.text
+
+
+async def post(turn):
+    await turn.post("one moment")
+    reach("first post out")
+    return f"the answer to {turn.message.text}"
+'''
+STAGES = (
+    "message inserted, not committed",
+    "message committed, not acknowledged",
+    "answer taken",
+    "handler running",
+    "answer made, not stored",
+    "answer stored, not posted",
+    "posted, not marked",
+    "marked, not finished",
+    "finished",
+)
+STREAM_STAGES = (
+    "answer stored, not posted",
+    "posted, not marked",
+    "marked, not finished",
+    "growing",
+    "whole, not closed",
+    "finished",
+)
+
+
+class Stage:
+    """A Slack with one person in one channel, and the bot there as a process."""
+
+    def __init__(self, slack: FakeSlack, home: Home, url: str) -> None:
+        self.slack = slack
+        self.url = url
+        self._home = home
+        self.anna: User = slack.add_user("anna")
+        self.general: Channel = slack.add_channel("general", members=[self.anna])
+
+    def configure(self, handler: str) -> None:
+        slack = self.slack
+        tokens = {"bot_token": slack.bot_token, "app_token": slack.app_token, "api_base_url": slack.api_url}
+        storage = {"type": "killing", "url": self.url}
+        self._home.configure(storage=storage, adapters={"slack": tokens}, handler=f"killing:{handler}", lease_s=1)
+
+    async def ask_and_kill(self, stage: str) -> None:
+        """Ask a bot that is killed at a stage."""
+        with self._home.start(KILL_AT=stage) as program:
+            await self.slack.until(lambda: self.slack.socket_count or program.process.poll(), PATIENCE_S)
+            await self.slack.say(self.anna, self.general, "hello <@BOT>")
+            assert await asyncio.to_thread(program.ended) == -signal.SIGKILL, program.err
+
+    async def run_until_answered(self) -> None:
+        """Run the bot until its answer is finished and nothing is unacknowledged."""
+        with self._home.start() as program:
+            async with ThreadStore(self.url) as store:
+
+                async def is_done() -> bool:
+                    assert program.process.poll() is None, program.err
+                    answers = await store.provider.list_answers()
+                    return bool(answers) and all(each.state in ("sent", "failed") for each in answers)
+
+                await self.slack.until(is_done, PATIENCE_S)
+            await self.slack.quiet(PATIENCE_S)
+
+    async def kept(self) -> list[tuple[int | None, str, str]]:
+        async with ThreadStore(self.url) as store:
+            (thread,) = await store.list()
+            return [(each.sequence, each.role, each.text) for each in thread.messages]
+
+    async def states(self) -> list[AnswerState]:
+        async with ThreadStore(self.url) as store:
+            return [answer.state for answer in await store.provider.list_answers()]
+
+
+@pytest.fixture
+async def stage(home: Home, url: str) -> AsyncIterator[Stage]:
+    home.write("killing.py", KILLING)
+    async with FakeSlack(retry_after_s=1.0, retry_delays=(0.5, 0.5, 0.5)) as slack:
+        yield Stage(slack, home, url)
+
+
+QUESTION = (1, "user", "hello @backscroll")
+ANSWER = "the answer to hello @backscroll"
+
+
+@pytest.mark.parametrize("at", STAGES)
+async def test_kill_loses_nothing_and_posts_the_answer_once(stage: Stage, at: str) -> None:
+    stage.configure("answer")
+    await stage.ask_and_kill(at)
+    await stage.run_until_answered()
+    assert stage.slack.posted_by_bot(stage.general) == [ANSWER]
+    assert await stage.kept() == [QUESTION, (2, "assistant", ANSWER)]
+    assert await stage.states() == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("allow_streams", "at"),
+    [*((True, at) for at in (*STREAM_STAGES, "closed, not marked")), *((False, at) for at in STREAM_STAGES)],
+)
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_kill_leaves_one_post_of_an_answer_that_grew(stage: Stage, at: str, allow_streams: bool) -> None:
+    stage.slack.allow_streams = allow_streams
+    stage.configure("stream")
+    await stage.ask_and_kill(at)
+    await stage.run_until_answered()
+    assert stage.slack.posted_by_bot(stage.general) == [ANSWER]
+    assert await stage.kept() == [QUESTION, (2, "assistant", ANSWER)]
+    assert await stage.states() == ["sent"]
+
+
+@pytest.mark.parametrize("at", ["first post stored, not posted", "posted, not marked", "first post out"])
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_kill_posts_what_a_handler_posts_besides_once(stage: Stage, at: str) -> None:
+    stage.configure("post")
+    await stage.ask_and_kill(at)
+    await stage.run_until_answered()
+    assert stage.slack.posted_by_bot(stage.general) == ["one moment", ANSWER]
+    assert await stage.kept() == [QUESTION, (2, "assistant", "one moment"), (3, "assistant", ANSWER)]
