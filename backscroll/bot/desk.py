@@ -4,15 +4,18 @@ Proved by `tests/unit/bot/test_desk.py`.
 """
 
 import asyncio
+import logging
 from functools import partial
 from typing import Any
 
 from backscroll.bot.handling import SAID
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Turn
-from backscroll.errors import AdapterUnavailableError
+from backscroll.errors import AdapterError, AdapterUnavailableError
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
+
+log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 
@@ -61,5 +64,8 @@ class AnswerDesk:
         return message if found is None else found[1]
 
     async def typing(self, text: str | None) -> None:
-        """Show that the bot is at work."""
-        await self._sender.adapter.typing(self._sender.key, text)
+        """Show that the bot is at work; a platform that does not show it is no reason to fail."""
+        try:
+            await self._sender.adapter.typing(self._sender.key, text)
+        except AdapterError as error:
+            log.info("%s", error.message)

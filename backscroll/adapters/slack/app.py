@@ -17,8 +17,8 @@ from backscroll.adapters.slack.api import SlackApi, TokenRefusedError
 from backscroll.adapters.slack.assistant import Assistant
 from backscroll.adapters.slack.downloads import Downloads
 from backscroll.adapters.slack.history import History
-from backscroll.adapters.slack.installations import Installations
-from backscroll.adapters.slack.listening import Listener, make_app, make_listener
+from backscroll.adapters.slack.installations import Installations, OAuthStates
+from backscroll.adapters.slack.listening import Listener, make_app, make_listener, make_oauth
 from backscroll.adapters.slack.names import NameBook
 from backscroll.adapters.slack.receiving import Receiver
 from backscroll.adapters.slack.sending import Poster, split_answer
@@ -55,12 +55,13 @@ class SlackAdapter(Adapter):
 
     def __init__(self, settings: SlackSettings, storage: Primitives) -> None:
         self._settings = settings
-        self._storage = storage
         self._api = SlackApi(settings.api_base_url)
         self._workspaces: Workspaces
+        self._oauth = None
         if settings.oauth is not None:
-            oauth = settings.oauth
-            self._workspaces = InstalledWorkspaces(Installations(storage, oauth.encryption_key, oauth.client_id))
+            installations = Installations(storage, settings.oauth.encryption_key, settings.oauth.client_id)
+            self._workspaces = InstalledWorkspaces(installations)
+            self._oauth = make_oauth(settings.oauth, installations, OAuthStates(storage))
         else:
             self._workspaces = OneWorkspace(self._api, settings.bot_token or "")
         self._names = NameBook(self._api)
@@ -92,7 +93,7 @@ class SlackAdapter(Adapter):
     async def serve(self, inbox: Inbox) -> None:
         """Listen until cancelled, and read back what was said while nobody did."""
         receiver = Receiver(inbox, self._workspaces, self._names, self._assistant)
-        app = make_app(self._api, self._settings, receiver, self._storage)
+        app = make_app(self._api, receiver, self._oauth)
         listeners = make_listener(app, self._settings, receiver)
         async with AsyncExitStack() as stack:
             for listener in listeners:

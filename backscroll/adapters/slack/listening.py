@@ -34,7 +34,6 @@ from backscroll.adapters.slack.installations import Installations, OAuthStates
 from backscroll.adapters.slack.receiving import Receiver, Reply
 from backscroll.adapters.slack.settings import OAuthSettings, SlackSettings
 from backscroll.errors import AdapterError
-from backscroll.storage.provider.primitives import Primitives
 
 log = logging.getLogger(__name__)
 
@@ -214,16 +213,12 @@ class HttpListener(Listener):
         return show
 
 
-def make_app(api: SlackApi, settings: SlackSettings, receiver: Receiver, storage: Primitives) -> AsyncApp:
+def make_app(api: SlackApi, receiver: Receiver, oauth: AsyncOAuthSettings | None) -> AsyncApp:
     """Make bolt's app with our middleware in front.
 
     Signatures are checked before it: bolt logs the bodies of requests that have a wrong one.
     """
-    options: dict[str, Any] = {}
-    if settings.oauth is not None:
-        options["oauth_settings"] = _oauth_settings(settings.oauth, storage)
-    else:
-        options["authorize"] = _authorize
+    options: dict[str, Any] = {"authorize": _authorize} if oauth is None else {"oauth_settings": oauth}
     return AsyncApp(
         client=api.client(),
         logger=SILENT,
@@ -247,13 +242,14 @@ async def _connect(handler: AsyncSocketModeHandler) -> None:
     await handler.connect_async()  # type: ignore[no-untyped-call]  # bolt has no types there
 
 
-def _oauth_settings(oauth: OAuthSettings, storage: Primitives) -> AsyncOAuthSettings:
+def make_oauth(oauth: OAuthSettings, installations: Installations, states: OAuthStates) -> AsyncOAuthSettings:
+    """Tell bolt how workspaces install the app, and where that is kept."""
     return AsyncOAuthSettings(
         client_id=oauth.client_id,
         client_secret=oauth.client_secret,
         scopes=sorted(oauth.scopes),
-        installation_store=Installations(storage, oauth.encryption_key, oauth.client_id),
-        state_store=OAuthStates(storage),
+        installation_store=installations,
+        state_store=states,
         install_path=oauth.install_path,
         redirect_uri_path=oauth.redirect_path,
         logger=SILENT,

@@ -70,7 +70,9 @@ class Receiver:
             body = need(object_in, {"payload": body}, "payload")
             if "command" in body and "event" not in body:
                 return await self._take_command(body, sent_at)
-            if body.get("type") == "event_callback" or "event" in body:
+            if body.get("type") == "app_rate_limited":
+                log.warning("Slack holds events back for a minute: there were more than 30,000 in an hour.")
+            elif body.get("type") == "event_callback" or "event" in body:
                 await self._take_event(body)
         except (StorageUnavailableError, AdapterUnavailableError):
             raise
@@ -114,8 +116,10 @@ class Receiver:
                 )
                 self._names.rename(workspace.us.workspace, channel_id, name)
             case _:
-                # One after the other in a thread: a message whose author's name is asked for is not overtaken.
-                async with self._lanes.lane(lane_of(event)):
+                # A message whose author's name is asked for is not overtaken in its thread. A post of ours may have to
+                # wait for its mark, and holds up nobody.
+                lane = None if event.get("user") == workspace.us.bot_user_id else lane_of(event)
+                async with self._lanes.lane(lane):
                     names = await self._names.learn(workspace, people_in(body), channels_in(body))
                     for each in translate(body, workspace.us, names):
                         await self._record(each)
