@@ -45,13 +45,19 @@ def test_manifest_asks_for_the_scopes_that_oauth_asks_for() -> None:
 
 
 def test_manifest_hears_the_events_that_are_handled() -> None:
-    events = manifest()["settings"]["event_subscriptions"]["bot_events"]
+    events = manifest("agent")["settings"]["event_subscriptions"]["bot_events"]
 
     assert {event.partition(".")[0] for event in events} == handled_events() - ASSISTANT_EVENTS
     assert [event for event in events if event.startswith("message.")] == [
         "message.channels", "message.groups", "message.im", "message.mpim"
     ]  # fmt: skip
     assert events == sorted(events)
+
+
+def test_manifest_of_a_plain_app_hears_no_more_than_it_can_have() -> None:
+    plain, agent = (manifest(*view)["settings"]["event_subscriptions"]["bot_events"] for view in ((), ("agent",)))
+
+    assert set(agent) - set(plain) == {"app_context_changed", "app_home_opened"}
 
 
 @pytest.mark.parametrize("scope", sorted(SCOPES))

@@ -171,6 +171,10 @@ class Adapter(ABC):
         """
         return nullcontext()
 
+    def context_key(self, key: ThreadKey) -> ThreadKey:
+        """Name the place under which `Inbox.keep_context` was told of a thread's context."""
+        return key
+
     # What is read back
 
     def history(self, key: ThreadKey, *, since: datetime | None = None) -> AsyncIterator[list[Event]]:

@@ -107,7 +107,8 @@ class Delivery:
         if answer.is_partial and answer.tries == 0 and self._fill is not None:
             await until_kept(self._fill, answer.key)
         thread_id, message_id, attempt = answer.thread_id, answer.message_id, answer.tries + 1
-        turn = await until_kept(make_turn, self._around, thread_id, message_id, attempt, answer.key.alias)
+        context = self._adapters[answer.key.platform].context_key(answer.key).alias
+        turn = await until_kept(make_turn, self._around, thread_id, message_id, attempt, context)
         if turn is None and not answer.is_growing:
             await self._finish(answer, "skipped", "The message was deleted.")
             return

@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -27,9 +29,25 @@ RETRY_S = 30.0
 GIVE_UP_TRIES = 20
 """Tries in one process after which a file is left where it lies."""
 
+PARALLEL_COUNT = 4
+
+Place = tuple[str, int]
+"""A message's id, and the position of its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """How often a file could not be fetched, and from when on it may be tried again."""
+
+    count: int
+    not_before: float
+
+
+_UNTRIED = _Tried(0, 0.0)
+
 
 class Fetching:
-    """Fetches files as long as it is entered, one after the other."""
+    """Fetches files as long as it is entered, a few at once."""
 
     def __init__(self, provider: StorageProvider, adapters: Mapping[str, Adapter], attachments: Attachments) -> None:
         self._provider = provider
@@ -37,7 +55,8 @@ class Fetching:
         self._attachments = attachments
         self._called = asyncio.Event()
         self._called.set()
-        self._tries: dict[tuple[str, int], int] = {}
+        self._tried: dict[Place, _Tried] = {}
+        self._under_way: dict[Place, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -47,9 +66,11 @@ class Fetching:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        tasks = [*([] if self._task is None else [self._task]), *self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def wake(self) -> None:
         """See to files that came or went."""
@@ -71,7 +92,7 @@ class Fetching:
         except AdapterUnavailableError:
             raise
         except (AdapterError, ValueError) as error:
-            fact = error.message if isinstance(error, AdapterError) else "it is too large"
+            fact = str(error) if isinstance(error, AdapterError) else "It is larger than the file store allows."
             log.warning("File %d of message %s is not kept: %s", wanted.position, wanted.message_id, fact)
             await self._provider.settle_file(*place, None)
             return None
@@ -97,24 +118,48 @@ class Fetching:
             self._called.clear()
             try:
                 await self._attachments.discard_dropped()
-                for wanted in await self._provider.list_wanted_files(list(self._adapters)):
-                    await self._try(wanted)
+                self._start(await self._provider.list_wanted_files(list(self._adapters)))
             except Exception as error:  # noqa: BLE001  # whatever a provider raises, fetching goes on
-                told = (
-                    error.message
-                    if isinstance(error, BackscrollError)
-                    else f"{type(error).__name__} at {place_of(error)}"
-                )
-                log.warning("Files wait: %s", told)
+                _tell(error)
+
+    def _start(self, files: list[WantedFile]) -> None:
+        """Fetch those whose time has come: one that hangs holds up no other, as long as there are not several."""
+        now = asyncio.get_running_loop().time()
+        places = {(wanted.message_id, wanted.position): wanted for wanted in files}
+        self._tried = {place: tried for place, tried in self._tried.items() if place in places}
+        for place, wanted in places.items():
+            if len(self._under_way) >= PARALLEL_COUNT:
+                return
+            if place not in self._under_way and self._tried.get(place, _UNTRIED).not_before <= now:
+                task = asyncio.create_task(self._try(wanted))
+                self._under_way[place] = task
+                task.add_done_callback(partial(self._ended, place))
+
+    def _ended(self, place: Place, _task: "asyncio.Task[None]") -> None:
+        del self._under_way[place]
+        self._called.set()  # there is room for another
 
     async def _try(self, wanted: WantedFile) -> None:
         place = wanted.message_id, wanted.position
+        count, wait_s = self._tried.get(place, _UNTRIED).count, RETRY_S
         try:
             await self.fetch(wanted)
         except AdapterUnavailableError as error:
-            self._tries[place] = self._tries.get(place, 0) + 1
-            if self._tries[place] < GIVE_UP_TRIES:
-                return
-            log.warning("File %d of message %s is not kept: %s", wanted.position, wanted.message_id, error.message)
-            await self._provider.settle_file(*place, None)
-        self._tries.pop(place, None)
+            count, wait_s = count + 1, max(RETRY_S, error.retry_after_s or 0)
+            if count >= GIVE_UP_TRIES:
+                await self._give_up(wanted, error)
+        except Exception as error:  # noqa: BLE001  # as in _run
+            _tell(error)
+        self._tried[place] = _Tried(count, asyncio.get_running_loop().time() + wait_s)
+
+    async def _give_up(self, wanted: WantedFile, error: AdapterUnavailableError) -> None:
+        log.warning("File %d of message %s is not kept: %s", wanted.position, wanted.message_id, error.message)
+        try:
+            await self._provider.settle_file(wanted.message_id, wanted.position, None)
+        except Exception as failure:  # noqa: BLE001  # as in _run
+            _tell(failure)
+
+
+def _tell(error: Exception) -> None:
+    told = error.message if isinstance(error, BackscrollError) else f"{type(error).__name__} at {place_of(error)}"
+    log.warning("Files wait: %s", told)

@@ -126,6 +126,8 @@ async def _until_question(provider: StorageProvider, thread: Thread, question: M
         kept = [message for message in page if _stands_before(message, question)] + kept
         if sum(not _is_late(message) for message in kept) >= limit:
             break  # what was kept before these is older than they, late or not
+        if page[0].sequence == 1:
+            break
         # Later questions took the place of earlier messages.
         page = await provider.read_messages(thread.id, limit=max(limit, PAGE_COUNT), before=page[0].sequence)
     return kept

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -21,6 +22,9 @@ CALL_S = 20.0
 TOKEN_RETRY_S = 60.0
 """Seconds before an answer is tried again that Slack refused for its token."""
 
+CLIENT_COUNT = 1_000
+"""Tokens whose clients are kept, at most."""
+
 _TOKEN_ERRORS = frozenset(
     {"not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
 )
@@ -29,7 +33,7 @@ _HINTS = {
     "not_in_channel": "Invite the bot to the channel.",
     "channel_not_found": "Invite the bot to the channel, if it is a private one.",
     "missing_scope": "Add the scope in the app's settings, and install the app again.",
-    "is_archived": "Take the channel out of the archive; the answer is stored and can be retried.",
+    "is_archived": "The channel is archived; the answer is kept as failed.",
     "restricted_action": "The workspace's settings keep the bot from posting there.",
 }
 # These take no JSON.
@@ -68,15 +72,18 @@ class SlackApi:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
         self._session: aiohttp.ClientSession | None = None
+        self._clients: dict[str, AsyncWebClient] = {}
         self._not_before: dict[tuple[str, str, str], float] = {}
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=CALL_S))
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CALL_S)
+        self._session = aiohttp.ClientSession(timeout=timeout, trust_env=not self.is_near)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clients.clear()
         await self.session.close()
 
     @property
@@ -86,11 +93,19 @@ class SlackApi:
             raise RuntimeError("the API is used outside `async with`")
         return self._session
 
+    @property
+    def is_near(self) -> bool:
+        """Whether it is on this computer, as what stands in for Slack is."""
+        return urlsplit(self.base_url).hostname in ("127.0.0.1", "::1", "localhost")
+
     def client(self, token: str | None = None) -> AsyncWebClient:
         """Make slack_sdk's client for a token."""
-        return AsyncWebClient(
+        client = AsyncWebClient(
             token=token, base_url=self.base_url, session=self.session, retry_handlers=[], logger=SILENT
         )
+        if self.is_near:  # slack_sdk takes HTTPS_PROXY for this computer too, and does not read NO_PROXY
+            client.proxy = None
+        return client
 
     async def call(self, token: str, method: str, **arguments: Any) -> dict[str, Any]:
         """Call a method and return what Slack says; arguments that are None are left out.
@@ -104,7 +119,7 @@ class SlackApi:
         body: dict[str, Any] = {"params": given} if method in _BY_PARAMETERS else {"json": given}
         try:
             async with asyncio.timeout(CALL_S):
-                answer = await self.client(token).api_call(method, **body)
+                answer = await self._client_of(token).api_call(method, **body)
         except SlackApiError as error:
             raise self._read(error, gate) from None
         except aiohttp.ClientConnectorError:
@@ -114,6 +129,14 @@ class SlackApi:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise AdapterUnavailableError(f"Slack broke off at {method}: {type(error).__name__}.") from None
         return answer.data if isinstance(answer.data, dict) else {}
+
+    def _client_of(self, token: str) -> AsyncWebClient:
+        """Return the client of a token; making one takes as long as a small call."""
+        if token not in self._clients:
+            if len(self._clients) >= CLIENT_COUNT:
+                self._clients.clear()
+            self._clients[token] = self.client(token)
+        return self._clients[token]
 
     def _must_be_open(self, gate: tuple[str, str, str]) -> None:
         """Let a call wait without asking Slack, where Slack said how long."""

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -56,14 +57,15 @@ class SlackAdapter(Adapter):
     def __init__(self, settings: SlackSettings, storage: Primitives) -> None:
         self._settings = settings
         self._api = SlackApi(settings.api_base_url)
+        is_agent = settings.assistant.view == "agent"
         self._workspaces: Workspaces
         self._oauth = None
         if settings.oauth is not None:
             installations = Installations(storage, settings.oauth.encryption_key, settings.oauth.client_id)
-            self._workspaces = InstalledWorkspaces(installations)
+            self._workspaces = InstalledWorkspaces(installations, is_agent=is_agent)
             self._oauth = make_oauth(settings.oauth, installations, OAuthStates(storage))
         else:
-            self._workspaces = OneWorkspace(self._api, settings.bot_token or "")
+            self._workspaces = OneWorkspace(self._api, settings.bot_token or "", is_agent=is_agent)
         self._names = NameBook(self._api)
         self._history = History(self._api, self._workspaces, self._names)
         self._poster = Poster(self._api, self._workspaces, self._history, streams=settings.streams)
@@ -140,6 +142,11 @@ class SlackAdapter(Adapter):
     def working(self, key: ThreadKey, thread: Thread) -> AbstractAsyncContextManager[None]:
         """Show the assistant's status."""
         return self._assistant.working(key, thread)
+
+    def context_key(self, key: ThreadKey) -> ThreadKey:
+        """Name the DM: in the agent's view Slack tells of that as a whole."""
+        is_dm = self._settings.assistant.view == "agent" and key.channel.startswith("D")
+        return replace(key, thread=key.channel) if is_dm else key
 
     def history(self, key: ThreadKey, *, since: datetime | None = None) -> AsyncIterator[list[Event]]:
         """Read a thread, a DM, or the beginnings in a channel."""

@@ -40,7 +40,8 @@ class Assistant:
                 workspace.token,
                 "assistant.threads.setSuggestedPrompts",
                 channel_id=key.channel,
-                thread_ts=key.thread,
+                # In the agent's view the suggestions are the DM's; naming a thread, Slack would show none.
+                thread_ts=None if key.thread == key.channel else key.thread,
                 title=self._settings.prompts_title or None,
                 prompts=prompts,
             )

@@ -17,6 +17,7 @@ from backscroll.storage.models import Attachment
 
 REDIRECT_COUNT = 5
 CHUNK_BYTES = 65_536
+_BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 _TIMEOUT = aiohttp.ClientTimeout(total=600, sock_connect=20, sock_read=30)
 
 
@@ -37,21 +38,24 @@ class Downloads:
         self._must_fit(attachment.size_bytes)
         token = (await self._workspaces.named(workspace)).token
         url = await self._url(token, attachment)
-        try:
-            for _ in range(REDIRECT_COUNT):
-                self._must_be_allowed(url)
-                headers = {"Authorization": f"Bearer {token}"}
-                async with self._api.session.get(
-                    url, headers=headers, allow_redirects=False, timeout=_TIMEOUT
-                ) as answer:
-                    if answer.status in (301, 302, 303, 307, 308):
-                        url = urljoin(url, answer.headers.get("Location", ""))
-                        continue
-                    self._must_be_the_file(answer, attachment)
-                    yield self._chunks(answer, attachment)
-                    return
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AdapterUnavailableError(f"A file's host did not answer: {type(error).__name__}.") from None
+        async with await self._get(url, token) as answer:
+            self._must_be_the_file(answer, attachment)
+            yield self._chunks(answer, attachment)
+
+    async def _get(self, url: str, token: str) -> aiohttp.ClientResponse:
+        """Ask for a file, and where it was moved to."""
+        for _ in range(REDIRECT_COUNT):
+            self._must_be_allowed(url)
+            try:
+                answer = await self._api.session.get(
+                    url, headers={"Authorization": f"Bearer {token}"}, allow_redirects=False, timeout=_TIMEOUT
+                )
+            except _BROKEN as error:
+                raise _unavailable(error) from None
+            if answer.status not in (301, 302, 303, 307, 308):
+                return answer
+            answer.release()
+            url = _moved(url, answer.headers.get("Location", ""))
         raise AdapterError(f"A file was moved more than {REDIRECT_COUNT} times.")
 
     async def _url(self, token: str, attachment: Attachment) -> str:
@@ -68,10 +72,10 @@ class Downloads:
     def _must_be_allowed(self, url: str) -> None:
         try:
             parts = urlsplit(url)
-            host = parts.hostname or ""
+            host, port = parts.hostname or "", parts.port
         except ValueError:
             raise AdapterError("A file's address cannot be read.") from None
-        if parts.scheme not in self._schemes or host not in self._hosts:
+        if parts.scheme not in self._schemes or host not in self._hosts or port == 0:
             raise AdapterError(
                 "A file lies on a host that is not fetched from.",
                 "Add the host to adapters.slack.file_hosts, if the bot's token may be shown there.",
@@ -93,9 +97,23 @@ class Downloads:
 
     async def _chunks(self, answer: aiohttp.ClientResponse, attachment: Attachment) -> AsyncIterator[bytes]:
         count = 0
-        async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-            count += len(chunk)
-            self._must_fit(count)
-            yield chunk
+        try:
+            async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                count += len(chunk)
+                self._must_fit(count)
+                yield chunk
+        except _BROKEN as error:
+            raise _unavailable(error) from None
         if attachment.size_bytes is not None and count != attachment.size_bytes:
             raise AdapterError(f"A file has {count:,} bytes; Slack had said {attachment.size_bytes:,}.")
+
+
+def _moved(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise AdapterError("A file was moved to an address that cannot be read.") from None
+
+
+def _unavailable(error: Exception) -> AdapterUnavailableError:
+    return AdapterUnavailableError(f"A file's host did not answer: {type(error).__name__}.")

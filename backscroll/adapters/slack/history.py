@@ -42,7 +42,8 @@ class History:
             for message in messages:
                 asked |= dict.fromkeys(people_in({"event": message}))
             channels = [each for message in messages for each in channels_in({"event": message})]
-            names = await self._names.learn(workspace, asked, [key.channel, *channels])
+            here = [] if key.channel.startswith("D") else [key.channel]
+            names = await self._names.learn(workspace, asked, here + channels)
             page: list[Event] = []
             for message in messages:
                 try:

@@ -16,9 +16,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.authorization.async_authorize import AsyncAuthorize
-from slack_bolt.context.async_context import AsyncBoltContext
 from slack_sdk.oauth.installation_store import Bot, Installation
 from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
 from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
@@ -267,50 +264,6 @@ class OAuthStates(AsyncOAuthStateStore):
         for row in await self._storage.query(STATES, {}):
             if row["expires_at"] <= now:
                 await self._storage.delete(STATES, row["key"])
-
-
-class Authorize(AsyncAuthorize):
-    """Finds the token for an event among the installations, without a call to Slack.
-
-    Bolt's own asks auth.test for each event, and can take a storage that does not answer for an app that is not
-    installed. Tokens are not renewed: the app's token rotation is off.
-    """
-
-    def __init__(self, installations: Installations) -> None:
-        self._installations = installations
-
-    async def __call__(
-        self,
-        *,
-        context: AsyncBoltContext,
-        enterprise_id: str | None,
-        team_id: str | None,
-        user_id: str | None,
-        actor_enterprise_id: str | None = None,
-        actor_team_id: str | None = None,
-        actor_user_id: str | None = None,
-    ) -> AuthorizeResult | None:
-        """Return who the bot is in the event's workspace; None when nobody installed it there.
-
-        Raises: StorageUnavailableError, AdapterError: as `async_find_bot`; bolt then acknowledges nothing.
-        """
-        bot = await self._installations.async_find_bot(
-            enterprise_id=enterprise_id, team_id=team_id, is_enterprise_install=context.is_enterprise_install
-        )
-        return None if bot is None else authorize_result(bot)
-
-
-def authorize_result(bot: Bot) -> AuthorizeResult:
-    """Return what bolt wants to know of a bot; an installation's is `installation.to_bot()`."""
-    return AuthorizeResult(
-        enterprise_id=bot.enterprise_id,
-        team_id=bot.team_id,
-        team=bot.team_name,
-        bot_user_id=bot.bot_user_id,
-        bot_id=bot.bot_id,
-        bot_token=bot.bot_token,
-        bot_scopes=bot.bot_scopes,
-    )
 
 
 def _fernet_of(keys: str) -> MultiFernet:

@@ -41,7 +41,10 @@ class Lanes:
 
 
 def lane_of(event: dict[str, Any]) -> Lane | None:
-    """Name the lane of an event that tells of a message; None for what has none, or is malformed."""
+    """Name the lane of an event that tells of a message; None for what has none, or is malformed.
+
+    What begins in a DM shares one, whatever view of it the app has.
+    """
     message = event.get("message") if event.get("subtype") == "message_changed" else event
     if not isinstance(message, dict):
         return None

@@ -124,6 +124,7 @@ class SocketListener(Listener):
     async def listening(self) -> AsyncIterator[None]:
         handler = AsyncSocketModeHandler(self.app, self._app_token, logger=SILENT, ping_interval=self._ping_interval_s)
         handler.client.socket_mode_request_listeners[:] = [self._take]
+        handler.client.proxy = self.app.client.proxy
         self._handler = handler
         connecting = asyncio.create_task(_connect(handler))
         try:

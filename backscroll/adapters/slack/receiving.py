@@ -108,6 +108,11 @@ class Receiver:
                 await self._inbox.keep_context(key, context)
                 if is_new:
                     self._assistant.greet(workspace, key)
+            case "app_home_opened" | "app_context_changed":
+                key, context = _agent_view(event, workspace)
+                await self._inbox.keep_context(key, context)
+                if event.get("tab") == "messages":
+                    self._assistant.greet(workspace, key)
             case "channel_rename" | "group_rename":
                 channel = need(object_in, event, "event.channel")
                 channel_id, name = (
@@ -158,6 +163,13 @@ def _written(body: Any) -> str:
         return json.dumps(body, default=str)
     except (ValueError, RecursionError):
         return "It is nested too deeply to be written down."
+
+
+def _agent_view(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey, dict[str, Any]]:
+    """Read which DM somebody opened or has beside what they look at now, and what that is."""
+    channel = need(id_in, event, "event.channel")
+    key = ThreadKey(PLATFORM, workspace.us.workspace, channel, channel)
+    return key, object_in(event, "event.context") or {}
 
 
 def _event_id(body: Any) -> str:

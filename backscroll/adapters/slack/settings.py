@@ -1,7 +1,7 @@
 """What the adapter is told; `adapters.slack` of the configuration has these names."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class HttpSettings(Protocol):
@@ -27,6 +27,8 @@ class Prompt(Protocol):
 class AssistantSettings(Protocol):
     """What the app says of itself in assistant threads."""
 
+    @property
+    def view(self) -> Literal["assistant", "agent"]: ...
     @property
     def status(self) -> str: ...
     @property

@@ -45,12 +45,16 @@ _SAID = (None, "file_share", "me_message", "thread_broadcast", "bot_message")
 
 @dataclass(frozen=True, slots=True)
 class Us:
-    """Who the bot is in one workspace. `workspace` is what keys call it: the team, or the enterprise of an org."""
+    """Who the bot is in one workspace. `workspace` is what keys call it: the team, or the enterprise of an org.
+
+    `has_threads_in_dms`: in the agent's view what begins in a DM begins a thread.
+    """
 
     workspace: str
     bot_user_id: str
     bot_id: str | None = None
     app_id: str | None = None
+    has_threads_in_dms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,11 @@ class _Place:
     is_direct: bool
 
     def key(self, timestamp: str, thread: str | None) -> ThreadKey:
-        """Name the thread of a message; in a DM, what stands in no thread of Slack's is one conversation.
+        """Name the thread of a message; in a plain DM, what stands in no thread of Slack's is one conversation.
 
         A root that has replies names itself as its thread, and is in a DM where it was before it had any.
         """
-        begins = self.channel if self.is_direct else timestamp
+        begins = self.channel if self.is_direct and not self.us.has_threads_in_dms else timestamp
         try:
             return ThreadKey(
                 PLATFORM, self.us.workspace, self.channel, thread if thread not in (None, timestamp) else begins
@@ -141,11 +145,12 @@ def people_in(payload: Fields) -> list[str]:
 
 
 def channels_in(payload: Fields) -> list[str]:
-    """Return the ids of channels whose names a payload's message wants, as `people_in`; a DM has none."""
+    """Return the ids of channels whose names a payload's message wants, as `people_in`; direct messages have none."""
     message = _worded(payload)
     channel = message.get("channel")
     _, channels = mentioned(text_of(message))
-    if isinstance(channel, str) and channel and not _is_direct(message, channel):
+    is_nameless = message.get("channel_type") == "mpim" or (isinstance(channel, str) and _is_direct(message, channel))
+    if isinstance(channel, str) and channel and not is_nameless:
         channels = [channel, *channels]
     return list(dict.fromkeys(channels))
 

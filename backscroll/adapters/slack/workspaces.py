@@ -60,9 +60,11 @@ class Workspaces(ABC):
 class OneWorkspace(Workspaces):
     """The workspace of one token, which Slack is asked for once."""
 
-    def __init__(self, api: SlackApi, token: str) -> None:
+    def __init__(self, api: SlackApi, token: str, *, is_agent: bool = False) -> None:
+        """Args: is_agent: whether the app has the agent's view, in which a DM has threads."""
         self._api = api
         self._token = token
+        self._is_agent = is_agent
         self._found: Workspace | None = None
         self._finding = asyncio.Lock()
 
@@ -72,9 +74,12 @@ class OneWorkspace(Workspaces):
         Raises: AdapterUnavailableError: Slack does not say. Its `is_certain` with a `retry_after_s`: it does not take
             the token.
         """
+        if self._found is not None:  # as for every event but the first
+            return self._found
         async with self._finding:
             if self._found is None:
-                self._found = _workspace_of(await self._api.call(self._token, "auth.test"), self._token)
+                answer = await self._api.call(self._token, "auth.test")
+                self._found = _workspace_of(answer, self._token, is_agent=self._is_agent)
             return self._found
 
     async def of_body(self, body: dict[str, Any]) -> Workspace:
@@ -100,18 +105,21 @@ class OneWorkspace(Workspaces):
 class InstalledWorkspaces(Workspaces):
     """The workspaces that installed the app by OAuth."""
 
-    def __init__(self, installations: Installations) -> None:
+    def __init__(self, installations: Installations, *, is_agent: bool = False) -> None:
+        """Args: is_agent: as of `OneWorkspace`."""
         self._installations = installations
+        self._is_agent = is_agent
 
     async def of_body(self, body: dict[str, Any]) -> Workspace:
         theirs = _installation_of(body)
         bot = await self._installations.async_find_bot(
             enterprise_id=theirs.enterprise_id, team_id=theirs.team_id, is_enterprise_install=theirs.is_enterprise
         )
-        return _workspace_of_bot(bot, theirs.name)
+        return _workspace_of_bot(bot, theirs.name, is_agent=self._is_agent)
 
     async def named(self, workspace: str) -> Workspace:
-        return _workspace_of_bot(await self._installations.find_named(workspace), workspace)
+        bot = await self._installations.find_named(workspace)
+        return _workspace_of_bot(bot, workspace, is_agent=self._is_agent)
 
     async def names(self) -> list[str]:
         return await self._installations.names()
@@ -167,22 +175,23 @@ def _told_at(body: dict[str, Any]) -> float:
     return at if isinstance(at, int) else time.time()
 
 
-def _workspace_of(answer: dict[str, Any], token: str) -> Workspace:
+def _workspace_of(answer: dict[str, Any], token: str, *, is_agent: bool) -> Workspace:
     """Read auth.test."""
     is_enterprise = answer.get("is_enterprise_install") is True
     name = _text(answer.get("enterprise_id") if is_enterprise else answer.get("team_id"))
     user_id = _text(answer.get("user_id"))
     if name is None or user_id is None:
         raise AdapterUnavailableError("Slack's answer to auth.test names no workspace and user.")
-    us = Us(name, user_id, _text(answer.get("bot_id")), _text(answer.get("app_id")))
+    us = Us(name, user_id, _text(answer.get("bot_id")), _text(answer.get("app_id")), is_agent)
     return Workspace(us, token, _text(answer.get("team_id")))
 
 
-def _workspace_of_bot(bot: Bot | None, name: str | None) -> Workspace:
+def _workspace_of_bot(bot: Bot | None, name: str | None, *, is_agent: bool) -> Workspace:
     if bot is None or not bot.bot_token or not bot.bot_user_id:
         raise AdapterError(f"The app is not installed in {name}.", "Install it there, on the app's install page.")
     workspace = (bot.enterprise_id if bot.is_enterprise_install else bot.team_id) or ""
-    return Workspace(Us(workspace, bot.bot_user_id, bot.bot_id, bot.app_id), bot.bot_token, bot.team_id)
+    us = Us(workspace, bot.bot_user_id, bot.bot_id, bot.app_id, is_agent)
+    return Workspace(us, bot.bot_token, bot.team_id)
 
 
 def _text(value: Any) -> str | None:

@@ -7,7 +7,7 @@ not know the adapters themselves. Proved by `tests/unit/bot/test_config_slack.py
 import re
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from backscroll.bot.config.faults import Faults
@@ -134,6 +134,8 @@ class SlackPrompt:
 class SlackAssistantConfig:
     """What the app says of itself in assistant threads."""
 
+    view: Literal["assistant", "agent"] = "assistant"
+    """The app's view in its manifest. In the agent's, what begins in a DM begins a thread of its own."""
     status: Annotated[str, Between(0, 200)] = field(default="is thinking…", repr=False)
     """Shown after the app's name; an empty one shows none."""
     prompts_title: Annotated[str, Between(0, 200)] = field(default="", repr=False)

@@ -122,7 +122,7 @@ def test_slack_gives_what_the_file_says(read: Read) -> None:
         ping_interval_s=1.0,
         streams=False,
         assistant=SlackAssistantConfig(
-            "", "Try", (SlackPrompt("Sum up", "Sum up this channel."), SlackPrompt("Hello", None))
+            "assistant", "", "Try", (SlackPrompt("Sum up", "Sum up this channel."), SlackPrompt("Hello", None))
         ),
         oauth=SlackOAuthConfig("123.456", "0123", f"{KEY},{KEY}", frozenset({"chat:write"}), "/install", "/oauth/back"),
     )
@@ -363,7 +363,7 @@ def test_slack_shows_no_secret_in_a_config() -> None:
         "CANARY",
         "CANARY",
         "CANARY",
-        assistant=SlackAssistantConfig("CANARY", "CANARY", (SlackPrompt("CANARY", "CANARY"),)),
+        assistant=SlackAssistantConfig("assistant", "CANARY", "CANARY", (SlackPrompt("CANARY", "CANARY"),)),
         oauth=SlackOAuthConfig("1.2", "CANARY", "CANARY"),
     )
     assert "CANARY" not in repr(AdapterConfigs(slack=slack))

@@ -1,5 +1,6 @@
 """The OAuth stores: what is found again, what is forgotten, and that no token is ever shown or stored in clear."""
 
+import base64
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,12 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from slack_bolt.async_app import AsyncApp
-from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.context.async_context import AsyncBoltContext
-from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.oauth.installation_store import Bot, Installation
-from slack_sdk.web.async_client import AsyncWebClient
 
 from backscroll.adapters.slack.installations import (
     FOUND_S,
@@ -22,16 +18,15 @@ from backscroll.adapters.slack.installations import (
     REMEMBERED_COUNT,
     STATE_S,
     STATES,
-    Authorize,
     Installations,
     OAuthStates,
-    authorize_result,
 )
 from backscroll.errors import AdapterError, StorageUnavailableError
 from backscroll.storage import memory, sql
 from backscroll.storage.provider import StorageProvider
 
-KEY, OTHER_KEY = (Fernet.generate_key().decode() for _ in range(2))
+# No random ones: the workers of one run must name the tests alike.
+KEY, OTHER_KEY = (base64.urlsafe_b64encode(bytes([each] * 32)).decode() for each in (1, 2))
 APP = "123.456"
 AWAY = StorageUnavailableError("The storage does not answer.")
 
@@ -462,90 +457,33 @@ async def test_state_raises_while_the_storage_is_away(watched: Watched) -> None:
     assert await states.async_consume(state)
 
 
-# Bolt
+# By the names that keys have
 
 
-def test_authorize_result_says_who_the_bot_is() -> None:
-    bot = installation(enterprise_id="E1").to_bot()
-    assert authorize_result(bot) == AuthorizeResult(
-        enterprise_id="E1",
-        team_id="T1",
-        team="Team",
-        bot_user_id="UB1",
-        bot_id="B1",
-        bot_token="xoxb-CANARY-1",
-        bot_scopes=["chat:write", "im:history"],
-    )
+async def test_find_named_gives_a_workspaces_bot_and_an_enterprises(storage: StorageProvider) -> None:
+    store = store_on(storage)
+    await store.async_save(installation(token="xoxb-1"))
+    await store.async_save(installation(token="xoxb-E", enterprise_id="E1", team_id=None, is_enterprise_install=True))
+    bots = [await store.find_named(name) for name in ("T1", "E1", "T2")]
+    assert [None if bot is None else bot.bot_token for bot in bots] == ["xoxb-1", "xoxb-E", None]
 
 
-async def test_authorize_looks_where_the_event_came_from(watched: Watched) -> None:
-    store = store_on(watched)
-    await store.async_save(installation(token="xoxb-org", enterprise_id="E1", team_id=None, is_enterprise_install=True))
-    context = AsyncBoltContext({"is_enterprise_install": True})
-    result = await Authorize(store)(context=context, enterprise_id="E1", team_id="T7", user_id="U1")
-    assert result is not None
-    assert (result.bot_token, result.team_id) == ("xoxb-org", None)
+async def test_find_named_gives_no_other_apps_bot(storage: StorageProvider) -> None:
+    await store_on(storage, app="other").async_save(installation())
+    assert await store_on(storage).find_named("T1") is None
 
 
-@pytest.fixture
-def bolt(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> tuple[AsyncApp, list[str | None]]:
-    """Give a real bolt app on the stores, which can call nobody, and the tokens that its listener was given."""
-    for name in ("SLACK_BOT_TOKEN", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
-        monkeypatch.delenv(name, raising=False)
-    store = store_on(watched)
-    app = AsyncApp(
-        client=AsyncWebClient(base_url="http://127.0.0.1:9/api/", retry_handlers=[]),
-        authorize=Authorize(store),  # type: ignore[arg-type]  # bolt's annotation forgets None, and its own class
-        installation_store=store,
-        process_before_response=True,
-    )
-    tokens: list[str | None] = []
-
-    async def listen(client: AsyncWebClient) -> None:
-        tokens.append(client.token)
-
-    app.event("message")(listen)
-    app.enable_token_revocation_listeners()
-    return app, tokens
+async def test_find_named_forgets_a_bot_that_is_deleted(storage: StorageProvider) -> None:
+    store = store_on(storage)
+    await store.async_save(installation())
+    assert await store.find_named("T1") is not None
+    await store.async_delete_bot(enterprise_id=None, team_id="T1")
+    assert await store.find_named("T1") is None
 
 
-def event(kind: str, **fields: Any) -> AsyncBoltRequest:
-    authorization = {"enterprise_id": None, "team_id": "T1", "user_id": "UB1", "is_bot": True}
-    body = {
-        "type": "event_callback",
-        "team_id": "T1",
-        "authorizations": [authorization | {"is_enterprise_install": False}],
-        "event": {"type": kind, **fields},
-    }
-    return AsyncBoltRequest(body=body, mode="socket_mode")
-
-
-MESSAGE = {"user": "U1", "text": "Hello", "channel": "D1", "channel_type": "im", "ts": "1.0"}
-
-
-async def test_bolt_is_given_the_workspaces_token_without_asking_slack(
-    bolt: tuple[AsyncApp, list[str | None]], watched: Watched
-) -> None:
-    app, tokens = bolt
-    await store_on(watched).async_save(installation())
-    statuses = [(await app.async_dispatch(event("message", **MESSAGE))).status for _ in range(3)]
-    assert (statuses, tokens, watched.gets_count) == ([200] * 3, ["xoxb-CANARY-1"] * 3, 1)
-
-
-async def test_bolt_acknowledges_nothing_while_the_storage_is_away(
-    bolt: tuple[AsyncApp, list[str | None]], watched: Watched
-) -> None:
-    app, tokens = bolt
-    await store_on(watched).async_save(installation())
-    watched.is_away = True
-    response = await app.async_dispatch(event("message", **MESSAGE))
-    assert (response.status, tokens) == (500, [])
-
-
-async def test_bolt_forgets_a_workspace_that_removed_the_app(
-    bolt: tuple[AsyncApp, list[str | None]], watched: Watched
-) -> None:
-    app, _ = bolt
-    await store_on(watched).async_save(installation())
-    response = await app.async_dispatch(event("app_uninstalled"))
-    assert (response.status, await watched.query(INSTALLATIONS, {})) == (200, [])
+async def test_names_are_those_of_all_that_have_a_bot(storage: StorageProvider) -> None:
+    store = store_on(storage)
+    await store.async_save(installation(team_id="T2"))
+    await store.async_save(installation())
+    await store.async_save(installation(team_id="T3", token=None))
+    assert await store.names() == ["T1", "T2"]
