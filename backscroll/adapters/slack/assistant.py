@@ -7,9 +7,9 @@ Source: docs.slack.dev/ai/developing-ai-apps
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import ParamSpec
 
 from backscroll.adapters.slack.api import SlackApi
 from backscroll.adapters.slack.settings import AssistantSettings
@@ -19,6 +19,7 @@ from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Thread
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
 
 
 class Assistant:
@@ -36,15 +37,14 @@ class Assistant:
             return
         prompts = [{"title": each.title, "message": each.message or each.title} for each in self._settings.prompts]
         self._start(
-            self._api.call(
-                workspace.token,
-                "assistant.threads.setSuggestedPrompts",
-                channel_id=key.channel,
-                # In the agent's view the suggestions are the DM's; naming a thread, Slack would show none.
-                thread_ts=None if key.thread == key.channel else key.thread,
-                title=self._settings.prompts_title or None,
-                prompts=prompts,
-            )
+            self._api.call,
+            workspace.token,
+            "assistant.threads.setSuggestedPrompts",
+            channel_id=key.channel,
+            # In the agent's view the suggestions are the DM's; naming a thread, Slack would show none.
+            thread_ts=None if key.thread == key.channel else key.thread,
+            title=self._settings.prompts_title or None,
+            prompts=prompts,
         )
 
     @asynccontextmanager
@@ -54,14 +54,13 @@ class Assistant:
             yield
             return
         if [message.role for message in thread.messages] == ["user"]:
-            self._start(self._call(key, "setTitle", title=thread.title))
-        if self._settings.status:
-            self._start(self.show(key, self._settings.status))
+            self._start(self._call, key, "setTitle", title=thread.title)
+        showing = self._start(self.show, key, self._settings.status) if self._settings.status else None
         try:
             yield
         finally:
-            if self._settings.status:
-                self._start(self.show(key, ""))
+            if showing is not None:
+                self._start(self._take_away, key, showing)
 
     async def show(self, key: ThreadKey, status: str) -> None:
         """Show a status in a thread, until the next message there, or for two minutes. Errors as `SlackApi.call`."""
@@ -74,15 +73,21 @@ class Assistant:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def _take_away(self, key: ThreadKey, showing: "asyncio.Task[None]") -> None:
+        # Slack may show it after the answer, and then for two minutes.
+        await asyncio.wait([showing])
+        await self.show(key, "")
+
     async def _call(self, key: ThreadKey, method: str, **arguments: str) -> None:
         workspace = await self._workspaces.named(key.workspace)
         name = f"assistant.threads.{method}"
         await self._api.call(workspace.token, name, channel_id=key.channel, thread_ts=key.thread, **arguments)
 
-    def _start(self, step: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.create_task(_quietly(step))
+    def _start(self, step: Callable[P, Awaitable[object]], *args: P.args, **named: P.kwargs) -> "asyncio.Task[None]":
+        task = asyncio.create_task(_quietly(step, *args, **named))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _is_assistant_thread(key: ThreadKey) -> bool:
@@ -90,8 +95,8 @@ def _is_assistant_thread(key: ThreadKey) -> bool:
     return key.channel.startswith("D") and key.thread != key.channel
 
 
-async def _quietly(step: Coroutine[Any, Any, Any]) -> None:
+async def _quietly(step: Callable[P, Awaitable[object]], *args: P.args, **named: P.kwargs) -> None:
     try:
-        await step
+        await step(*args, **named)
     except BackscrollError as error:
         log.info("%s", error.message)

@@ -7,6 +7,7 @@ Whether a delivery is a retry makes no difference: storage keeps each message on
 import asyncio
 import json
 import logging
+import re
 import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ ACK_S = 2.6
 NEW = "/new"
 SECOND = timedelta(seconds=1)
 _REASON_LENGTH = 500
+# Anything else might be somebody's words, and is not logged.
+_EVENT_ID = re.compile(r"Ev[A-Za-z0-9]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ def _agent_view(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey,
 
 def _event_id(body: Any) -> str:
     event_id = body.get("event_id") if isinstance(body, dict) else None
-    return event_id if isinstance(event_id, str) and event_id.isalnum() and len(event_id) < 40 else "without an id"
+    return event_id if isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id) else "without an id"
 
 
 def _named(error: BaseException) -> str:
