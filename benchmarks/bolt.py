@@ -17,8 +17,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 async def main(kind: str, api_url: str) -> None:
     """Listen until SIGTERM."""
-    token = os.environ["SLACK_BOT_TOKEN"]
-    app = AsyncApp(token=token, client=AsyncWebClient(token, base_url=api_url))
+    token = os.environ.pop("SLACK_BOT_TOKEN")  # bolt would find it, and say that the client has one already
+    app = AsyncApp(client=AsyncWebClient(token, base_url=api_url))
 
     async def be_silent(event: dict[str, Any]) -> None:
         pass

@@ -62,20 +62,26 @@ class Crowd:
         return count
 
     async def talk_steadily(self, count: int, per_second: int) -> list[float]:
-        """Say so much at a steady pace, and return the milliseconds from each event to its ack, sorted."""
-        first, start = len(self.slack.deliveries), time.perf_counter()
+        """Say so much at a steady pace, and return the milliseconds from each event to its ack, sorted.
+
+        Posts of the bot's come back as events too, and wait until they are marked; they are not among these.
+        """
+        first, said, start = len(self.slack.deliveries), set[str](), time.perf_counter()
         for turn in range(count):
             await asyncio.sleep(start + turn / per_second - time.perf_counter())
+            at = len(self.slack.deliveries)
             await self._reply()
+            said.add(self.slack.deliveries[at].event_id)
         await self.slack.quiet(PATIENCE_S)
-        return sorted((each.ack_s or 0.0) * 1000 for each in self.slack.deliveries[first:])
+        delays = _delays(self.slack.deliveries[first:])
+        return sorted(1000 * delays[event_id] for event_id in said)
 
     async def check(self) -> None:
-        """Assert that each event was delivered once, and acknowledged, and that each message was answered once."""
+        """Assert that each event was acknowledged in the end, and that each message was answered once."""
         everything = range(self._said if self.is_answered else 0)
         await self.slack.until(lambda: len(self._posted()) >= len(everything), PATIENCE_S)
         await self.slack.quiet(PATIENCE_S)
-        assert all(each.acked and each.attempt == 0 for each in self.slack.deliveries), "an event came twice"
+        assert len(_delays(self.slack.deliveries)) == len({each.event_id for each in self.slack.deliveries})
         assert sorted(self._posted()) == list(everything), "something was not answered once"
 
     async def check_stored(self, url: str) -> None:
@@ -135,6 +141,17 @@ class Crowd:
         """Return the numbers that the bot's posts name, in the order of the posts."""
         texts = [text for channel in self._channels for text in self.slack.posted_by_bot(channel)]
         return [int(found[1]) if (found := _NUMBER.search(text)) else -1 for text in texts]
+
+
+def _delays(deliveries: list[Delivery]) -> dict[str, float]:
+    """Return the seconds from each event's first delivery to its first ack; what came late was delivered again."""
+    sent: dict[str, float] = {}
+    acked: dict[str, float] = {}
+    for each in deliveries:
+        sent.setdefault(each.event_id, each.sent_s)
+        if each.acked_s is not None:
+            acked[each.event_id] = min(each.acked_s, acked.get(each.event_id, each.acked_s))
+    return {event_id: at - sent[event_id] for event_id, at in acked.items()}
 
 
 @asynccontextmanager

@@ -163,16 +163,18 @@ async def _connect(stack: AsyncExitStack, adapters: Iterable[Adapter]) -> tuple[
     Raises: AdapterError: none was taken.
     """
     connected: dict[str, Adapter] = {}
-    refused: list[AdapterError] = []
+    refused: dict[str, AdapterError] = {}
     for adapter in adapters:
         try:
             connected[adapter.platform] = await stack.enter_async_context(adapter)
         except AdapterError as error:
-            log.error("%s is left: %s", adapter.platform, error)
-            refused.append(error)
-    if not connected and refused:
-        raise refused[0]
-    return connected, refused
+            refused[adapter.platform] = error
+    if connected or len(refused) > 1:  # of a single one the caller tells
+        for platform, refusal in refused.items():
+            log.error("%s is left: %s", platform, refusal)
+    if not connected:
+        raise next(iter(refused.values()))
+    return connected, list(refused.values())
 
 
 async def _serve(

@@ -194,10 +194,18 @@ class Delivery:
             await self._wait_for_platform(answer, error)
             return False
         except (AdapterError, FileGoneError) as error:
+            if await self._has_moved(answer):
+                await self._give_back(answer, 0, error.message, counts=False, is_certain=True)
+                return False
             log.error("Answer %s was refused by %s: %s", answer.id, answer.key.platform, error)
             await self._finish(answer, "failed", error.message)
             return False
         return True
+
+    async def _has_moved(self, answer: Answer) -> bool:
+        """Tell whether the answer goes somewhere else by now: its channel got another id while it was made."""
+        stands = await until_kept(self._provider.get_answer, answer.id)
+        return stands is not None and stands.key != answer.key
 
     async def _wait_for_platform(self, answer: Answer, error: AdapterUnavailableError) -> None:
         log.warning("Answer %s waits for %s: %s", answer.id, answer.key.platform, error.message)

@@ -1,6 +1,7 @@
 """Fetching: the contents of the files that messages bring, and the end of those that no message has any more.
 
-What is to be fetched stands in storage, so a kill loses none. Proved by `tests/unit/bot/test_fetching.py`.
+What is to be fetched stands in storage, so a kill loses none. Proved by `tests/unit/bot/test_fetching.py` and
+`tests/scenario/test_slack_files.py`.
 """
 
 import asyncio

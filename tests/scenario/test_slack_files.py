@@ -1,6 +1,5 @@
 """Files that come with messages on Slack: fetched after the ack, from Slack's hosts alone, gone with their message."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,6 +56,17 @@ def on_disk(stage: Stage) -> list[bytes]:
     directory = stage.store.provider.files_directory
     assert directory is not None
     return [path.read_bytes() for path in Path(directory).rglob("*") if path.is_file()]
+
+
+async def nothing_on_disk(stage: Stage) -> None:
+    """Wait until no content lies in the file store."""
+    await stage.until(lambda: on_disk(stage) == [])
+
+
+@pytest.fixture(autouse=True)
+def at_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file store of a database that is no file lie in the test's own directory."""
+    monkeypatch.chdir(home.directory)
 
 
 @pytest.fixture
@@ -240,7 +250,7 @@ async def test_sign_in_page_is_no_file(home: Home, mimetype: str) -> None:
         file.team_id = "T0OTHER"  # then our token does not open it
         said = await share(stage, file)
         assert not (await fetched(stage, said)).is_kept
-        assert on_disk(stage) == []
+        await nothing_on_disk(stage)
 
 
 async def test_page_that_somebody_shares_is_a_file(home: Home) -> None:
@@ -263,7 +273,7 @@ async def test_limit_of_zero_keeps_no_file(home: Home) -> None:
     async with on_stage(home.sqlite_url, file_limit_bytes=0) as stage:
         said = await share(stage, stage.slack.add_file(stage.anna, "plan.txt", CONTENT))
         assert not (await fetched(stage, said)).is_kept
-        assert on_disk(stage) == []
+        await nothing_on_disk(stage)
 
 
 @pytest.mark.parametrize("announced", [0, 1, len(CONTENT) - 1, len(CONTENT) + 1, 10**9])
@@ -271,14 +281,14 @@ async def test_file_of_another_size_than_announced_is_not_kept(home: Home, annou
     async with on_stage(home.sqlite_url) as stage:
         said = await share(stage, stage.slack.add_file(stage.anna, "plan.txt", CONTENT, size=announced))
         assert not (await fetched(stage, said)).is_kept
-        assert on_disk(stage) == []
+        await nothing_on_disk(stage)
 
 
 async def test_file_that_never_ends_is_cut_off_at_the_limit(home: Home) -> None:
     async with on_stage(home.sqlite_url, file_limit_bytes=1_000) as stage:
         said = await share(stage, stage.slack.add_file(stage.anna, "plan.txt", b"x" * 5_000_000, size=900))
         assert not (await fetched(stage, said)).is_kept
-        assert on_disk(stage) == []
+        await nothing_on_disk(stage)
 
 
 async def test_handler_is_told_that_a_file_is_not_kept(home: Home) -> None:
@@ -355,32 +365,21 @@ async def test_message_that_is_deleted_while_its_file_is_fetched_leaves_no_conte
         assert await stage.kept(said) is not None
         await stage.slack.delete(said)
         await stage.settled()
-        await asyncio.sleep(0)
-
-        async def is_over() -> bool:
-            return await stage.store.provider.list_wanted_files(["slack"]) == [] and on_disk(stage) == []
-
-        await stage.until(is_over)
-        # What was under way comes to its end, and is thrown away.
-        await stage.slack.say(stage.anna, stage.general, "next <@BOT>", files=[again := text_file(stage)])
-        await stage.until(lambda: on_disk(stage) == [again.content])
-
-
-def text_file(stage: Stage) -> File:
-    """Make a file that is asked for after the one that hangs."""
-    file = stage.slack.add_file(stage.anna, "again.txt", b"again")
-    file.hang_s = 0.5
-    return file
+        # This one is asked for later and held as long, so the first has come to its end.
+        again = stage.slack.add_file(stage.anna, "again.txt", b"again")
+        again.hang_s = 0.3
+        assert await content_of(stage, await share(stage, again)) == b"again"
+        await stage.until(lambda: on_disk(stage) == [b"again"])
 
 
 async def test_deleted_message_takes_its_files_away(url: str) -> None:
     async with on_stage(url) as stage:
         said = await share(stage, stage.slack.add_file(stage.anna, "plan.txt", CONTENT))
         assert await content_of(stage, said) == CONTENT
-        assert on_disk(stage) == [CONTENT]
+        await stage.until(lambda: on_disk(stage) == [CONTENT])
         await stage.slack.delete(said)
         await stage.slack.quiet()
-        await stage.until(lambda: on_disk(stage) == [])
+        await nothing_on_disk(stage)
         assert await files_of(stage, said) == []
 
 

@@ -1,7 +1,10 @@
 """Where a conversation is: channels that move and are renamed, names, the ways to find a thread, and `/new`."""
 
+import asyncio
+
 import pytest
 
+from backscroll.bot.turn import Turn
 from backscroll.testing import Fault
 from backscroll.testing.slack.models import Channel
 from backscroll.testing.slack.models import Message as Said
@@ -212,3 +215,22 @@ async def test_unknown_command_is_answered_and_harmless(home: Home, mode: Mode) 
         said = await stage.slack.send_command(stage.anna, stage.slack.open_dm(stage.anna), "/old", "secret")
         assert "no such command" in str(said)
         assert await stage.rejected() == []
+
+
+async def test_answer_that_was_made_while_its_channel_moved_goes_to_the_new_id(home: Home) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(turn: Turn) -> str:
+        asked.set()
+        await go_on.wait()
+        return "here"
+
+    async with on_stage(home.sqlite_url, handler=wait) as stage:
+        anna = stage.slack.add_user("anna")
+        general = stage.slack.add_channel("general", members=[anna])
+        await stage.slack.say(anna, general, "where are you, <@BOT>?")
+        await asked.wait()
+        await stage.slack.change_channel_id(general)
+        await stage.slack.quiet()
+        go_on.set()
+        assert await stage.answered(general) == ["here"]

@@ -209,7 +209,11 @@ class HttpListener(Listener):
     @staticmethod
     def _page(handle: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]) -> Callable[..., Awaitable[web.Response]]:
         async def show(request: web.Request) -> web.Response:
-            return await to_aiohttp_response(await handle(await to_bolt_request(request)))
+            try:
+                return await to_aiohttp_response(await handle(await to_bolt_request(request)))
+            except Exception as error:  # noqa: BLE001  # aiohttp would log it with all its texts
+                log.error("The page %s is not shown: %s.", request.path, type(error).__name__)
+                return web.Response(status=503, text="Try again in a moment.")
 
         return show
 

@@ -1,7 +1,7 @@
 """Names of people and channels, looked up once and remembered for a while.
 
 A message does not wait long for them: what is not known in time is kept without, and known for the next. Proved by
-`tests/scenario/test_slack_events.py`.
+`tests/scenario/test_slack_places.py`.
 """
 
 import asyncio

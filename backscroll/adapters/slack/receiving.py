@@ -112,8 +112,9 @@ class Receiver:
                 if is_new:
                     self._assistant.greet(workspace, key)
             case "app_home_opened" | "app_context_changed":
-                key, context = _agent_view(event, workspace)
-                await self._inbox.keep_context(key, context)
+                key, looked_at = _agent_view(event, workspace)
+                if looked_at is not None:
+                    await self._inbox.keep_context(key, looked_at)
                 if event.get("tab") == "messages":
                     self._assistant.greet(workspace, key)
             case "channel_rename" | "group_rename":
@@ -168,11 +169,11 @@ def _written(body: Any) -> str:
         return "It is nested too deeply to be written down."
 
 
-def _agent_view(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey, dict[str, Any]]:
+def _agent_view(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey, dict[str, Any] | None]:
     """Read which DM somebody opened or has beside what they look at now, and what that is."""
     channel = need(id_in, event, "event.channel")
     key = ThreadKey(PLATFORM, workspace.us.workspace, channel, channel)
-    return key, object_in(event, "event.context") or {}
+    return key, object_in(event, "event.context")
 
 
 def _event_id(body: Any) -> str:

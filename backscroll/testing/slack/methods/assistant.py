@@ -26,6 +26,8 @@ async def set_status(call: Call) -> Json:
 async def set_title(call: Call) -> Json:
     """Name a thread; the app is told by a `message_changed` of the thread's root."""
     _, root = _thread(call)
+    if root.subtype != "assistant_app_thread":
+        raise ApiError("invalid_thread_ts")
 
     def edit() -> None:
         root.text = call.text("title")
@@ -35,8 +37,9 @@ async def set_title(call: Call) -> Json:
 
 
 async def set_suggested_prompts(call: Call) -> Json:
-    """Offer prompts; `calls` keeps them."""
-    _thread(call)
+    """Offer prompts, in a thread or, to apps with the agent's view, in a DM; `calls` keeps them."""
+    if call.text("thread_ts"):
+        _thread(call)
     prompts = call.items("prompts")
     if not prompts or len(prompts) > 4:
         raise ApiError("invalid_arguments")
