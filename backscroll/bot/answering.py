@@ -14,6 +14,7 @@ from typing import Self
 from backscroll.adapters.base import Adapter
 from backscroll.bot.delivery import Delivery, Fill, Limits
 from backscroll.bot.handling import Handler, place_of
+from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import Fetch, Surroundings
 from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError
 from backscroll.storage.attachments import Attachments
@@ -38,7 +39,8 @@ class Answering:
 
     Leaving it stops: nothing more is taken, handlers may finish for `shutdown_grace_s`, then their answers wait again.
 
-    Args: fetch: gives the content of a message's file, as `Fetching.read`. fill: as `Delivery` has it.
+    Args: fetch: gives the content of a message's file, as `Fetching.read`. fill: as `Delivery` has it. own_posts: where
+        its posts are remembered.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Answering:
         *,
         fetch: Fetch | None = None,
         fill: Fill | None = None,
+        own_posts: OwnPosts | None = None,
     ) -> None:
         self._provider = provider
         self._platforms = list(adapters)
@@ -59,7 +62,7 @@ class Answering:
         attachments = attachments or Attachments(provider)
         around = Surroundings(provider, self._limits.history_limit, attachments.files, fetch)
         self._delivery = Delivery(
-            provider, adapters, handler, self._limits, self._owner, attachments, around=around, fill=fill
+            provider, adapters, handler, self._limits, self._owner, attachments, around, own_posts or OwnPosts(), fill
         )
         self._called = asyncio.Event()
         self._stopped = asyncio.Event()

@@ -23,6 +23,7 @@ from backscroll.bot.delivery import Limits
 from backscroll.bot.fetching import Fetching
 from backscroll.bot.handling import Handler, place_of
 from backscroll.bot.manager import ConversationManager, Policy
+from backscroll.bot.own_posts import OwnPosts
 from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
@@ -62,7 +63,7 @@ async def run_bot(config: Config) -> None:
         adapters, refused = await _connect(stack, make_adapters(config.adapters, provider))
         attachments = Attachments(provider)
         stack.push_async_callback(attachments.close)
-        fetching = Fetching(provider, adapters, attachments)
+        fetching, own_posts = Fetching(provider, adapters, attachments), OwnPosts()
         manager = ConversationManager(
             provider,
             policy_of(config.bot),
@@ -70,6 +71,7 @@ async def run_bot(config: Config) -> None:
             files_changed=fetching.wake,
             adapters=adapters,
             live_for=live_for(config.adapters),
+            own_posts=own_posts,
         )
         answering = Answering(
             provider,
@@ -79,6 +81,7 @@ async def run_bot(config: Config) -> None:
             attachments,
             fetch=fetching.read,
             fill=manager.fill,
+            own_posts=own_posts,
         )
         await stack.enter_async_context(fetching)
         await stack.enter_async_context(answering)

@@ -15,6 +15,7 @@ from backscroll.adapters.base import Adapter
 from backscroll.bot.desk import AnswerDesk
 from backscroll.bot.growing import Growing
 from backscroll.bot.handling import Handler, HandlerError, Show, place_of, run_handler
+from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Surroundings, Turn, make_turn
 from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError, FileGoneError
@@ -66,6 +67,7 @@ class Delivery:
         owner: str,
         attachments: Attachments,
         around: Surroundings,
+        own_posts: OwnPosts,
         fill: Fill | None = None,
     ) -> None:
         self._provider = provider
@@ -75,6 +77,7 @@ class Delivery:
         self._owner = owner
         self._attachments = attachments
         self._around = around
+        self._own_posts = own_posts
         self._fill = fill
 
     async def deliver(self, answer: Answer) -> None:
@@ -254,4 +257,4 @@ class Delivery:
 
     def _sender(self, answer: Answer) -> Sender:
         adapter = self._adapters[answer.key.platform]
-        return Sender(self._provider, adapter, self._attachments, answer, self._owner)
+        return Sender(self._provider, adapter, self._attachments, answer, self._owner, self._own_posts)

@@ -117,7 +117,8 @@ class Growing:
         return parts
 
     async def _open(self, part: Part) -> None:
-        stream = await self._sender.adapter.open_stream(self._question, part)
-        await self._sender.mark(part, stream.external_id)
+        with self._sender.own_posts.posting(self._sender.key):
+            stream = await self._sender.adapter.open_stream(self._question, part)
+            await self._sender.mark(part, stream.external_id)
         self._streams[part.number] = stream
         await stream.show(part.text)

@@ -20,6 +20,7 @@ from backscroll.adapters.events import (
     ReactionRemoved,
 )
 from backscroll.bot.backfill import Backfill
+from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import CONTEXTS
 from backscroll.errors import EchoPendingError
 from backscroll.storage.keys import ChannelMove, ThreadKey
@@ -65,6 +66,7 @@ class ConversationManager:
 
     Args: asked: called after a message was kept that asks for an answer. files_changed: called after one that brings
         files to fetch, or takes files away. adapters: whose history may be read. live_for: as `Backfill` has it.
+        own_posts: what this process posted; the echoes of it change nothing.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class ConversationManager:
         files_changed: Callable[[], None] = lambda: None,
         adapters: Mapping[str, Adapter] | None = None,
         live_for: timedelta = timedelta(hours=24),
+        own_posts: OwnPosts | None = None,
     ) -> None:
         self.provider = provider
         self._policy = policy or Policy()
@@ -83,6 +86,7 @@ class ConversationManager:
         self._files_changed = files_changed
         self._backfill = Backfill(provider, adapters or {}, live_for)
         self._can_read_back = bool(adapters)
+        self._own_posts = own_posts or OwnPosts()
 
     async def record(self, event: Event) -> None:
         """Keep an event; when this returns, it is committed. A repeat changes nothing.
@@ -166,6 +170,10 @@ class ConversationManager:
             await self.record(event)
 
     async def _record_message(self, event: MessagePosted, asks: Asks) -> None:
+        external = event.key.message(event.external_id)
+        is_echo = event.author_kind == "self" and not event.is_late
+        if is_echo and await self._own_posts.is_known(event.key, external, ECHO_WAIT_S):
+            return
         earlier: list[MessagePosted] | None = []
         may_join = self._can_read_back and asks == "yes" and event.is_reply and not event.is_late
         if may_join and not await self.provider.is_joined(event.key.alias):

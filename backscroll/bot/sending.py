@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter, Question
+from backscroll.bot.own_posts import OwnPosts
 from backscroll.errors import AdapterUnavailableError, FileGoneError, StorageUnavailableError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ExternalId, ThreadKey
@@ -48,6 +49,7 @@ class Sender:
     attachments: Attachments
     answer: Answer
     owner: str
+    own_posts: OwnPosts
 
     @property
     def key(self) -> ThreadKey:
@@ -64,7 +66,8 @@ class Sender:
             parts = await self.find(parts)
         for part in parts:
             if part.state == "waiting":
-                await self.mark(part, await self._settle(part))
+                with self.own_posts.posting(self.key):
+                    await self.mark(part, await self._settle(part))
 
     async def find(self, parts: list[Part]) -> list[Part]:
         """Mark the parts that were posted without it being known, and return those that are still to be sent."""
@@ -83,6 +86,7 @@ class Sender:
         await until_kept(
             provider.mark_sent, self.answer.id, self.owner, part.number, external, message_id=part.message_id
         )
+        self.own_posts.add(external)
 
     async def question(self) -> Question:
         """Tell what is answered."""

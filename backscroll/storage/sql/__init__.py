@@ -1,8 +1,8 @@
 """The provider on SQLite and PostgreSQL. Its files mirror `provider/` name by name; each says only what differs.
 
 url, settings, types, tables → engine → sqlite, postgresql
-engine → rows → early, parts, item → echoes, asking → batch → commit → threads → aliases → answers → sending → messages
-→ reactions → rejected → search → stats → files → places
+engine → rows → early, parts, item → marking → echoes, asking → batch → steps, commit → threads → aliases → answers
+→ sending → messages → reactions → rejected → search → stats → files → places
 """
 
 from urllib.parse import quote

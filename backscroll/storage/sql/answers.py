@@ -4,16 +4,19 @@ All takers contend for the one row that is a thread's first unfinished answer: w
 over it. The unique index `answers_one_at_a_time` stands behind that.
 """
 
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnClause, Row, and_, bindparam, exists, func, literal_column, select, update
+from sqlalchemy import ColumnClause, Row, and_, bindparam, case, exists, func, literal_column, select, update
 
+from backscroll.errors import StorageError
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.provider.answers import answer_lost, clean_reason
 from backscroll.storage.records import UNFINISHED, Answer, AnswerState, FinalState
 from backscroll.storage.sql.aliases import SqlAliases
 from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.steps import Finish, finish_batch
 from backscroll.storage.sql.tables import aliases, answers, threads
 from backscroll.storage.sql.types import any_of, in_seconds, later_of, now
 
@@ -33,7 +36,6 @@ _READY = (
     select(answers)
     .where(_UNFINISHED, _IS_FIRST, _PLATFORMS, answers.c.ready_at <= now())
     .order_by(answers.c.ready_at, answers.c.id)
-    .limit(1)
     .with_for_update(skip_locked=True)
 )
 _NEXT = select(func.min(answers.c.ready_at), now()).where(_UNFINISHED, _IS_FIRST, _PLATFORMS)
@@ -56,11 +58,11 @@ _SKIP_BEFORE = (
 _LEASE = in_seconds(bindparam("lease_s"))
 _TAKE = (
     update(answers)
-    .where(answers.c.id == bindparam("answer_id"))
+    .where(any_of(answers.c.id, "ids"))
     .values(
-        state=bindparam("taken_state"),
+        state=case((answers.c.state == "sending", "sending"), else_="running"),
         owner=bindparam("taker"),
-        takeovers=bindparam("taken_over"),
+        takeovers=answers.c.takeovers + case((answers.c.owner.is_not(None), 1), else_=0),
         is_certain=False,
         ready_at=_LEASE,
         updated_at=now(),
@@ -94,29 +96,31 @@ _JOINED = select(
 _LAST_POSITION = select(func.max(answers.c.position)).where(answers.c.thread_id == bindparam("its_thread"))
 
 
+@dataclass(slots=True)
+class Take:
+    """Somebody who takes an answer."""
+
+    owner: str
+    platforms: tuple[str, ...]
+    lease_s: float
+    latest: bool
+    answer: Answer | None = None
+    error: StorageError | None = None
+
+    @property
+    def size(self) -> int:
+        """How much of a transaction it fills."""
+        return 1
+
+
 class SqlAnswers(SqlAliases):
     """The calls for answers."""
 
     async def take_answer(
         self, owner: str, platforms: list[str], lease_s: float, *, latest: bool = False
     ) -> Answer | None:
-        async def work(connection: Connection) -> Answer | None:
-            row = (await connection.execute(_READY, {"platforms": platforms})).one_or_none()
-            if row is None:
-                return None
-            if latest and row.state == "waiting":
-                row = await _skip_to_last(connection, row)
-            taken = {
-                "answer_id": row.id,
-                "taker": owner,
-                "taken_state": "sending" if row.state == "sending" else "running",
-                "taken_over": row.takeovers + (row.owner is not None),
-                "lease_s": lease_s,
-            }
-            answer = _answer_of((await connection.execute(_TAKE, taken)).one())
-            return replace(answer, is_certain=row.is_certain and row.owner is None)
-
-        return await self.database.write(work)
+        job = Take(owner, tuple(platforms), lease_s, latest)
+        return (await self.writes.commit(job, _take_batch)).answer
 
     async def renew_leases(self, owner: str, lease_s: float) -> list[str]:
         async def work(connection: Connection) -> list[str]:
@@ -125,12 +129,7 @@ class SqlAnswers(SqlAliases):
         return await self.database.write(work)
 
     async def finish_answer(self, answer_id: str, owner: str, state: FinalState, *, reason: str | None = None) -> None:
-        async def work(connection: Connection) -> None:
-            row = await owned(connection, answer_id, owner)
-            values = {"state": state, "owner": None, "reason": clean_reason(reason) or row.reason}
-            await connection.execute(CHANGE_ANSWER.values(values), {"answer_id": answer_id})
-
-        await self.database.write(work)
+        await self.writes.commit(Finish(answer_id, owner, state, clean_reason(reason)), finish_batch)
 
     async def postpone_answer(
         self, answer_id: str, owner: str, delay_s: float, *, reason: str, counts: bool, is_certain: bool = False
@@ -207,6 +206,25 @@ class SqlAnswers(SqlAliases):
             return (await connection.execute(change.values(values), {"answer_id": answer_id})).rowcount > 0
 
         return await self.database.write(work)
+
+
+async def _take_batch(connection: Connection, jobs: list[Take]) -> None:
+    """Let all these takers have an answer, as far as there are some."""
+    alike: dict[tuple[Any, ...], list[Take]] = defaultdict(list)
+    for job in jobs:
+        job.answer = None
+        alike[job.owner, job.platforms, job.lease_s, job.latest].append(job)
+    for (owner, platforms, lease_s, latest), takers in alike.items():
+        ready = _READY.limit(len(takers))
+        rows = (await connection.execute(ready, {"platforms": list(platforms)})).all()
+        if latest:
+            rows = [await _skip_to_last(connection, row) if row.state == "waiting" else row for row in rows]
+        if not rows:
+            continue
+        taken = {"ids": [row.id for row in rows], "taker": owner, "lease_s": lease_s}
+        answers_of = {row.id: _answer_of(row) for row in await connection.execute(_TAKE, taken)}
+        for job, row in zip(takers, rows, strict=False):
+            job.answer = replace(answers_of[row.id], is_certain=row.is_certain and row.owner is None)
 
 
 async def _skip_to_last(connection: Connection, first: Row[Any]) -> Row[Any]:

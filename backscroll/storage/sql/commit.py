@@ -1,11 +1,12 @@
-"""Group commit: writes that wait while a commit is under way go into the next one together.
+"""Group commit: writes of one kind that wait while one of theirs is under way go into the next commit together.
 
-Nothing is delayed to fill a batch: a lone write is committed at once. Proved by
+Nothing is delayed to fill a batch: a lone write is committed at once. Writes of different kinds do not wait for each
+other. Proved by
 `tests/unit/storage/sql/test_commit.py`.
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -43,13 +44,13 @@ class _Waiting:
 
 
 class GroupCommit:
-    """The queue in front of one database."""
+    """The queues in front of one database, one for each kind of write."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: defaultdict[Run[Any], deque[_Waiting]] = defaultdict(deque)
         self._places = asyncio.Semaphore(WAITING_COUNT)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: dict[Run[Any], asyncio.Task[None]] = {}
 
     async def commit(self, job: J, run: Run[J]) -> J:
         """Do one write, together with those of its kind that wait beside it, and return it with its outcome.
@@ -61,33 +62,24 @@ class GroupCommit:
         # The place is the write's, which stays when its caller is cancelled; _settle gives it back.
         await self._places.acquire()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(job, run, done))
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._drain())
+        self._waiting[run].append(_Waiting(job, run, done))
+        if run not in self._tasks:
+            self._tasks[run] = asyncio.ensure_future(self._drain(run))
         await done
         return job
 
     async def close(self) -> None:
         """Wait for what is queued."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
 
-    async def _drain(self) -> None:
+    async def _drain(self, run: Run[Any]) -> None:
+        waiting = self._waiting[run]
         try:
-            while self._waiting:
-                await self._commit(self._next_batch())
+            while waiting:
+                await self._commit(_next_batch(waiting))
         finally:
-            self._task = None
-
-    def _next_batch(self) -> list[_Waiting]:
-        batch = [self._waiting.popleft()]
-        size = batch[0].job.size
-        while self._waiting and self._waiting[0].run is batch[0].run:
-            size += self._waiting[0].job.size
-            if size > BATCH_SIZE:
-                break
-            batch.append(self._waiting.popleft())
-        return batch
+            del self._tasks[run]
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         jobs, run = [each.job for each in batch], batch[0].run
@@ -118,6 +110,17 @@ class GroupCommit:
                 each.done.set_result(None)
             else:
                 each.done.set_exception(_own(failure))
+
+
+def _next_batch(waiting: deque[_Waiting]) -> list[_Waiting]:
+    batch = [waiting.popleft()]
+    size = batch[0].job.size
+    while waiting:
+        size += waiting[0].job.size
+        if size > BATCH_SIZE:
+            break
+        batch.append(waiting.popleft())
+    return batch
 
 
 def _own(error: Exception) -> Exception:

@@ -9,7 +9,7 @@ from backscroll.storage.provider.messages import echo_pending
 from backscroll.storage.records import UNFINISHED
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
-from backscroll.storage.sql.parts import mark_part
+from backscroll.storage.sql.marking import Posted, mark_parts
 from backscroll.storage.sql.tables import answers, message_parts
 from backscroll.storage.sql.types import any_of
 
@@ -36,11 +36,13 @@ async def meet_echoes(connection: Connection, items: list[Item]) -> None:
         return
     tokens = sorted({arrival.token for _, arrival in echoes if arrival.token is not None})
     parts = {row.token: row for row in await connection.execute(_BY_TOKEN, {"tokens": tokens})} if tokens else {}
+    marks: list[Posted] = []
     for item, arrival in echoes:
         part = parts.get(arrival.token)
         if part is not None and item.repeat_of is None and arrival.external is not None:
-            await mark_part(connection, part.message_id, part.part, arrival.external)
+            marks.append((part.message_id, part.part, arrival.external))
             item.repeat_of, item.error = part.message_id, None
+    await mark_parts(connection, marks)
     ids = sorted({str(item.thread_id) for item, _ in echoes if item.is_open})
     posting = set((await connection.execute(_POSTING, {"ids": ids})).scalars()) if ids else set()
     for item, arrival in echoes:

@@ -17,8 +17,8 @@ from backscroll.storage.sql.early import find_or_expect, hold_early, sweep
 from backscroll.storage.sql.editing import clear, edit
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
+from backscroll.storage.sql.marking import take_away
 from backscroll.storage.sql.matching import has_words
-from backscroll.storage.sql.parts import take_away
 from backscroll.storage.sql.rows import CHUNK_COUNT, content_of, external_values, read_by_ids, read_range
 from backscroll.storage.sql.sending import SqlSending
 from backscroll.storage.sql.tables import aliases, message_parts, message_versions, messages, threads

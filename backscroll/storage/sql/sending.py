@@ -14,7 +14,8 @@ from backscroll.storage.sql.batch import append_batch
 from backscroll.storage.sql.editing import rewrite
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
-from backscroll.storage.sql.parts import PARTS, mark_part, part_of, part_values
+from backscroll.storage.sql.parts import part_values, read_parts
+from backscroll.storage.sql.steps import Begin, Mark, begin_batch, mark_batch
 from backscroll.storage.sql.tables import answers, message_parts
 from backscroll.storage.values import clean_text
 
@@ -42,18 +43,8 @@ class SqlSending(SqlAnswers):
         reason: str | None = None,
         is_growing: bool = False,
     ) -> list[Part]:
-        async def work(connection: Connection) -> list[Part]:
-            row = await owned(connection, answer_id, owner)
-            if row.state == "sending":
-                return await _read_parts(connection, row.answer_message_id)
-            await _store(connection, row, message, new_parts(message, texts, "stream" if is_growing else "text"))
-            values = {"state": "sending", "answer_message_id": message.id, "reason": clean_reason(reason)}
-            await connection.execute(
-                CHANGE_ANSWER.values(values | {"is_growing": is_growing}), {"answer_id": answer_id}
-            )
-            return await _read_parts(connection, message.id)
-
-        return await self.database.write(work)
+        job = Begin(answer_id, owner, message, texts, clean_reason(reason), is_growing)
+        return (await self.writes.commit(job, begin_batch)).parts
 
     async def grow_answer(
         self, answer_id: str, owner: str, content: str, texts: list[str], *, is_whole: bool
@@ -63,12 +54,12 @@ class SqlSending(SqlAnswers):
             message_id = row.answer_message_id
             if row.is_growing:
                 stands = await rewrite(connection, message_id, clean_text(content))
-                parts = await _read_parts(connection, message_id)
+                parts = await read_parts(connection, message_id)
                 grown = grown_parts(parts, checked_texts(texts) if stands else [], is_whole=is_whole)
                 await _rewrite_parts(connection, answer_id, message_id, grown, len(parts))
                 changed = CHANGE_ANSWER.values(is_growing=not is_whole)
                 await connection.execute(changed, {"answer_id": answer_id})
-            return await _read_parts(connection, message_id)
+            return await read_parts(connection, message_id)
 
         return await self.database.write(work)
 
@@ -78,7 +69,7 @@ class SqlSending(SqlAnswers):
             holders = set((await connection.execute(_POSTED, {"its_message": message.id})).scalars())
             if holders != {answer_id}:
                 await _store(connection, row, message, new_parts(message, texts))
-            return await _read_parts(connection, message.id)
+            return await read_parts(connection, message.id)
 
         return await self.database.write(work)
 
@@ -86,18 +77,14 @@ class SqlSending(SqlAnswers):
         async def work(connection: Connection) -> list[Part]:
             query = select(answers.c.answer_message_id).where(answers.c.id == answer_id)
             message_id = (await connection.execute(query)).scalar_one_or_none()
-            return [] if message_id is None else await _read_parts(connection, message_id)
+            return [] if message_id is None else await read_parts(connection, message_id)
 
         return await self.database.read(work)
 
     async def mark_sent(
         self, answer_id: str, owner: str, number: int, external: ExternalId, *, message_id: str | None = None
     ) -> None:
-        async def work(connection: Connection) -> None:
-            row = await owned(connection, answer_id, owner)
-            await mark_part(connection, message_id or row.answer_message_id, number, external)
-
-        await self.database.write(work)
+        await self.writes.commit(Mark(answer_id, owner, number, external, message_id), mark_batch)
 
 
 async def _store(connection: Connection, row: Row[Any], message: Message, parts: list[Part]) -> None:
@@ -122,7 +109,3 @@ async def _rewrite_parts(
     if new:
         await connection.execute(message_parts.insert(), new)
     await connection.execute(_DROP_BEYOND, its | {"last_part": len(grown)})
-
-
-async def _read_parts(connection: Connection, message_id: str) -> list[Part]:
-    return [part_of(row) for row in await connection.execute(PARTS, {"its_message": message_id})]

@@ -1,0 +1,151 @@
+"""Steps of answers that go into one transaction together: taken, begun to be sent, marked, finished.
+
+Each runner does its jobs by a few statements for all of them, and sets their outcomes. Harmless when done again. Proved
+by `tests/contract/test_answers.py` and `test_sending.py`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+
+from backscroll.errors import StorageError
+from backscroll.storage.keys import ExternalId
+from backscroll.storage.models import Message
+from backscroll.storage.provider.answers import answer_lost
+from backscroll.storage.provider.sending import message_posted, new_parts
+from backscroll.storage.records import UNFINISHED, Part, PartKind
+from backscroll.storage.sql.batch import append_batch
+from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.item import Item
+from backscroll.storage.sql.marking import mark_parts
+from backscroll.storage.sql.parts import part_values, read_parts
+from backscroll.storage.sql.tables import answers, message_parts
+from backscroll.storage.sql.types import any_of, now
+
+_OWNED = (
+    select(answers)
+    .where(any_of(answers.c.id, "ids"), answers.c.state.in_(UNFINISHED))
+    .order_by(answers.c.id)
+    .with_for_update()
+)
+_CHANGE = update(answers).where(answers.c.id == bindparam("answer_id")).values(updated_at=now())
+_BEGIN = _CHANGE.values(
+    state="sending",
+    answer_message_id=bindparam("its_message"),
+    reason=bindparam("why"),
+    is_growing=bindparam("grows"),
+)
+_FINISH = _CHANGE.values(state=bindparam("final"), owner=None, reason=bindparam("why"))
+_POSTED = select(message_parts.c.answer_id).where(message_parts.c.message_id == bindparam("its_message"))
+
+
+@dataclass(slots=True)
+class _Step:
+    answer_id: str
+    owner: str
+    error: StorageError | None = field(default=None, kw_only=True)
+
+    @property
+    def size(self) -> int:
+        """How much of a transaction it fills."""
+        return 1
+
+
+@dataclass(slots=True)
+class Begin(_Step):
+    """An answer's message to be stored, and the parts to send."""
+
+    message: Message
+    texts: list[str]
+    reason: str | None
+    is_growing: bool
+    parts: list[Part] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Mark(_Step):
+    """A part that was posted."""
+
+    number: int
+    external: ExternalId
+    message_id: str | None
+
+
+@dataclass(slots=True)
+class Finish(_Step):
+    """An answer that ends."""
+
+    state: str
+    reason: str | None
+
+
+async def begin_batch(connection: Connection, jobs: list[Begin]) -> None:
+    """Store the messages of all these answers, and move them to `sending`."""
+    rows = await _owned(connection, jobs)
+    items: list[tuple[Begin, Item, list[Part]]] = []
+    for job in jobs:
+        if job.error is not None:
+            continue
+        row = rows[job.answer_id]
+        if row.state == "sending":
+            job.parts = await read_parts(connection, row.answer_message_id)
+        else:
+            kind: PartKind = "stream" if job.is_growing else "text"
+            parts = new_parts(job.message, job.texts, kind)
+            items.append((job, Item(job.message, row.thread_id, is_answer=True), parts))
+    await append_batch(connection, [item for _, item, _ in items])
+    begun: list[Begin] = []
+    for job, item, parts in items:
+        its = {"its_message": job.message.id}
+        if item.error is None and not item.is_new and (await connection.execute(_POSTED, its)).first() is not None:
+            item.error = message_posted(job.message.id)
+        if item.error is not None:
+            job.error = item.error
+            continue
+        job.parts = parts
+        begun.append(job)
+    if not begun:
+        return
+    await connection.execute(
+        message_parts.insert(), [part_values(part, job.answer_id) for job in begun for part in job.parts]
+    )
+    values = [
+        {"answer_id": job.answer_id, "its_message": job.message.id, "why": job.reason, "grows": job.is_growing}
+        for job in begun
+    ]
+    await connection.execute(_BEGIN, values)
+
+
+async def mark_batch(connection: Connection, jobs: list[Mark]) -> None:
+    """Note where all these parts are posted."""
+    rows = await _owned(connection, jobs)
+    marks = [
+        (job.message_id or rows[job.answer_id].answer_message_id, job.number, job.external)
+        for job in jobs
+        if job.error is None
+    ]
+    await mark_parts(connection, marks)
+
+
+async def finish_batch(connection: Connection, jobs: list[Finish]) -> None:
+    """End all these answers."""
+    rows = await _owned(connection, jobs)
+    values = [
+        {"answer_id": job.answer_id, "final": job.state, "why": job.reason or rows[job.answer_id].reason}
+        for job in jobs
+        if job.error is None
+    ]
+    if values:
+        await connection.execute(_FINISH, values)
+
+
+async def _owned(connection: Connection, jobs: Collection[_Step]) -> dict[str, Row[Any]]:
+    """Lock the answers' rows for those who have them; a job whose owner has not gets its error."""
+    found = await connection.execute(_OWNED, {"ids": sorted({job.answer_id for job in jobs})})
+    rows = {row.id: row for row in found}
+    for job in jobs:
+        row = rows.get(job.answer_id)
+        job.error = None if row is not None and row.owner == job.owner else answer_lost(job.answer_id)
+    return rows
