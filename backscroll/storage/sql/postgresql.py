@@ -3,6 +3,10 @@
 Proved by `tests/unit/storage/sql/test_engine.py`.
 """
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import URL
@@ -14,6 +18,11 @@ from backscroll.storage.sql.settings import PoolSettings
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 6.0
+
+OPENING_S = 0.05
+"""Seconds to wait for one of the pool's own connections before it opens another, which takes about as long, and is
+closed again afterwards."""
+
 COMMAND_TIMEOUT_S = 30.0
 
 
@@ -42,14 +51,34 @@ class PostgresDatabase(Database):
         self._reader = self.engine if pgbouncer else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
         self.engines = [self.engine.sync_engine]
+        self._own = asyncio.Semaphore(pool.pool_size) if pool.pool_size else None
 
     async def _read(self, work: Work[T]) -> T:
-        async with self._reader.connect() as connection:
+        async with self._turn(), self._reader.connect() as connection:
             return await work(connection)
 
     async def _write(self, work: Work[T]) -> T:
-        async with self.engine.begin() as connection:
+        async with self._turn(), self.engine.begin() as connection:
             return await work(connection)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a connection that stays open, for a moment."""
+        if self._own is None:
+            yield
+            return
+        is_taken = not self._own.locked()
+        if is_taken:
+            await self._own.acquire()
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(OPENING_S):
+                    is_taken = await self._own.acquire()
+        try:
+            yield
+        finally:
+            if is_taken:
+                self._own.release()
 
     async def _dispose(self) -> None:
         pass

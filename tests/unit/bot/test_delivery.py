@@ -10,10 +10,8 @@ from backscroll.bot.turn import Turn
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageRefusedError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import LocalFiles
-from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.provider import StorageProvider
-from backscroll.storage.records import Part
 from tests.unit.bot.stage import Flaky, Gate, Recorder, answering, ask, away, echo, hang, only_answer, states, until
 
 pytestmark = pytest.mark.usefixtures("short_waits")
@@ -356,22 +354,15 @@ async def test_post_that_is_not_there_for_sure_is_not_looked_for(provider: Stora
     assert (adapter.texts, adapter.looked) == (["+ q"], [])
 
 
-async def test_platform_that_asks_for_a_moment_is_waited_for_at_once(
-    provider: StorageProvider, adapter: Recorder
+async def test_platform_that_asks_for_a_moment_gets_it_without_the_answer_being_given_back(
+    provider: StorageProvider, adapter: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    states_meanwhile = []
-
-    class Busy(Recorder):
-        async def post(self, key: ThreadKey, part: Part) -> str:
-            states_meanwhile.append((await only_answer(provider)).owner is not None)
-            return await super().post(key, part)
-
-    busy = Busy()
-    busy.outcomes.append(AdapterUnavailableError("Not so fast.", retry_after_s=0.01, is_certain=True))
+    adapter.outcomes.append(AdapterUnavailableError("Not so fast.", retry_after_s=0.01, is_certain=True))
     await ask(provider, "q")
-    async with answering(provider, busy, echo) as bot:
+    async with answering(provider, adapter, echo) as bot:
         await bot.drained()
-    assert (busy.texts, busy.looked, states_meanwhile) == (["+ q"], [], [True, True])
+    assert (adapter.texts, adapter.looked) == (["+ q"], [])
+    assert "waits for slack" not in caplog.text
 
 
 @pytest.mark.parametrize("is_certain", [True, False])

@@ -174,7 +174,7 @@ def test_move_says_of_a_thread_what_its_moved_key_does(key: ThreadKey, parts: tu
 def test_alias_range_holds_the_aliases_of_keys_that_begin_so_and_no_others(
     one: tuple[str, str, str, str], other: tuple[str, str, str, str], count: int
 ) -> None:
-    first, last = alias_range(*one[:count])
+    first, last = alias_range(*astuple(ThreadKey(*one))[:count])
     for parts in (one, other, (*one[:count], *other[count:])):
         key = ThreadKey(*parts)
         begins = (key.platform, key.workspace, key.channel)[:count] == astuple(ThreadKey(*one))[:count]
