@@ -171,8 +171,9 @@ class Delivery:
             if not await self._tried(answer, sender.find(parts)):
                 return
             parts = await until_kept(self._provider.get_parts, answer.id)
-        texts = posts_of(sender.adapter, message) if message else [part.text for part in parts if part.text]
-        content = message.text if message else await self._text_so_far(parts)
+        texts = posts_of(sender.adapter, message) if message else []
+        content = message.text if message and texts else await self._text_so_far(parts)
+        texts = texts or [part.text for part in parts if part.text]
         grow = self._provider.grow_answer
         parts = await until_kept(grow, answer.id, self._owner, content, texts or [content], is_whole=True)
         await self._send(answer, parts, look=False, reason=reason, growing=growing)

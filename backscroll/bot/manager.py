@@ -32,6 +32,9 @@ from backscroll.storage.values import clean_text
 ECHO_WAIT_S = 2.0
 """Seconds that an echo waits for the answer that it may be of to be marked."""
 
+NEWEST_COUNT = 20
+"""Messages among which a thread's newest is looked for: what was read back stands behind newer ones."""
+
 _SOURCES: dict[AuthorKind, str] = {"person": "user", "bot": "agent", "self": "agent"}
 
 
@@ -151,7 +154,7 @@ class ConversationManager:
     async def start_thread(self, key: ThreadKey, *, asked_at: datetime | None = None) -> None:
         """Let the key's next message begin a new thread; the old one is kept. One that was written to since goes on."""
         if asked_at is not None:
-            thread = await self.provider.get_by_alias(key.alias, limit=1)
+            thread = await self.provider.get_by_alias(key.alias, limit=NEWEST_COUNT)
             if thread is not None and any(message.created_at > asked_at for message in thread.messages):
                 return
         await self.provider.delete_thread_alias(key.alias)

@@ -291,3 +291,24 @@ async def test_posts_of_ours_follow(provider: StorageProvider) -> None:
     echo = await provider.record_message(arriving("a1", key=NEW, message=own, is_echo=True))
     assert echo is not None
     assert (echo.is_new, echo.message.id) == (False, part.message_id)
+
+
+@pytest.mark.parametrize("moved_first", [True, False])
+async def test_move_lets_a_change_under_the_new_id_reach_the_message(
+    provider: StorageProvider, moved_first: bool
+) -> None:
+    kept = await recorded(provider, 1, key=OLD, message=said("before", created_at=at(0)))
+    if moved_first:
+        await provider.move_channel(MOVE)
+    await provider.record_edit(NEW.message("1"), "after", at(5))
+    await provider.record_reaction(NEW.message("1"), "eyes", "U1", added=True, event_at=at(6))
+    await provider.move_channel(MOVE)
+    message = await stored(provider, kept.message.id)
+    assert (message.content, message.reactions) == ("after", {"eyes": ["U1"]})
+
+
+async def test_move_lets_a_deletion_under_the_new_id_reach_the_message(provider: StorageProvider) -> None:
+    kept = await recorded(provider, 1, key=OLD)
+    await provider.record_deletion(NEW.message("1"), at(5))
+    await provider.move_channel(MOVE)
+    assert (await stored(provider, kept.message.id)).deleted_at == at(5)

@@ -75,6 +75,16 @@ class PlaceCalls(FileCalls):
             posted_moved = await self._moved_of(posted, row["message_id"], move)
             if posted_moved is not None:
                 await self.set("parts", row.pop("key"), row | {"external": asdict(posted_moved)})
+        for row in await self.query("early_events", {}):
+            await self._apply_waiting(ExternalId(*json.loads(row["key"])), move)
+
+    async def _apply_waiting(self, external: ExternalId, move: ChannelMove) -> None:
+        """Apply the changes that came under the new id before the message did."""
+        holder = await self._external_row(external) if external.channel == move.new_channel else None
+        if holder is not None:
+            await self._apply_early(holder, external, of_post=True)
+            await self._set_message(holder)
+            await self._finish_early(holder["message"]["id"], external)
 
     async def _rename(self, namespace: str, old: str, new: str, value: dict[str, Any]) -> None:
         there = await self.get(namespace, new)

@@ -77,6 +77,13 @@ async def mark_parts(connection: Connection, marks: list[Posted]) -> None:
         marks = later
 
 
+async def apply_early(connection: Connection, holders: dict[Place, str]) -> None:
+    """Apply the changes that waited at places which messages hold now."""
+    for place, changes in (await take_early(connection, list(holders))).items():
+        for change in changes:
+            await _apply(connection, holders[place], ExternalId(*place), change)
+
+
 async def take_away(connection: Connection, message_id: str, external: ExternalId, deleted_at: datetime | None) -> bool:
     """Take one post of a message away: what it said goes, and with the last the message."""
     await lock(connection, message_id)
@@ -119,10 +126,8 @@ async def _mark(connection: Connection, marks: list[Posted]) -> None:
     for statement, values_of_all in ((_SEND, sent), (_PLACE, placed), (_NAME, named)):
         if values_of_all:
             await connection.execute(statement, values_of_all)
-    early = await take_early(connection, [place_of(each) for *_, each in marks if holders.get(place_of(each)) is None])
-    for message_id, _, external in marks:
-        for change in early.get(place_of(external), ()):
-            await _apply(connection, message_id, external, change)
+    free = {place_of(external): message_id for message_id, _, external in marks}
+    await apply_early(connection, {place: free[place] for place in free if holders.get(place) is None})
 
 
 async def _holders(connection: Connection, marks: list[Posted]) -> dict[Place, str | None]:

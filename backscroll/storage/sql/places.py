@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Table, and_, bindparam, delete, select, update
 
 from backscroll.storage.keys import ChannelMove, ThreadKey, alias_range
+from backscroll.storage.sql.early import PLACE
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.files import SqlFiles
+from backscroll.storage.sql.marking import apply_early
 from backscroll.storage.sql.rows import CHUNK_COUNT, NEWEST_FIRST, property_values, read_by_ids, search_values
 from backscroll.storage.sql.tables import (
     aliases,
@@ -75,6 +77,10 @@ async def _move_messages(connection: Connection, move: ChannelMove) -> None:
     """Move the external ids that are free in the new channel, and what their messages say of where they live."""
     taken = message_parts.alias("taken")
     same = [taken.c[name] == message_parts.c[name] for name in ("platform", "workspace", "external_id")]
+    # A change that came under the new id already has but claimed it.
+    holds = select(taken.c.part).where(*same, taken.c.channel == move.channel, taken.c.message_id.is_not(None))
+    claimed = and_(message_parts.c.channel == move.new_channel, message_parts.c.message_id.is_(None))
+    await connection.execute(delete(message_parts).where(claimed, holds.exists()))
     free = ~select(taken.c.part).where(*same, taken.c.channel == move.new_channel).exists()
     await connection.execute(_moving(message_parts, move).where(free))
     its = [message_parts.c[name] == messages.c[name] for name in ("platform", "workspace", "external_id")]
@@ -90,12 +96,23 @@ async def _move_messages(connection: Connection, move: ChannelMove) -> None:
 
 
 async def _move_early(connection: Connection, move: ChannelMove) -> None:
-    """Let the changes that wait follow their claims."""
+    """Let the changes that wait follow their claims, and apply those whose message is there now."""
     its = [
         message_parts.c[name] == early_events.c[name] for name in ("platform", "workspace", "channel", "external_id")
     ]
     stays = select(message_parts.c.part).where(*its).exists()
     await connection.execute(_moving(early_events, move).where(~stays))
+    held = select(*PLACE, message_parts.c.message_id).where(
+        message_parts.c.platform == move.platform,
+        message_parts.c.workspace == move.workspace,
+        message_parts.c.channel == move.new_channel,
+        message_parts.c.message_id.is_not(None),
+        select(early_events.c.id).where(*its).exists(),
+    )
+    rows = (await connection.execute(held)).all()
+    await apply_early(
+        connection, {(row.platform, row.workspace, row.channel, row.external_id): row.message_id for row in rows}
+    )
 
 
 async def _move_answers(connection: Connection, move: ChannelMove) -> None:
