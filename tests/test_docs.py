@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import os
 import re
 import textwrap
 from collections.abc import AsyncIterator
@@ -92,12 +91,6 @@ def log_lines() -> list[re.Pattern[str]]:
     return [re.compile(re.escape(row).replace("…", ".+")) for row in rows]
 
 
-@pytest.fixture
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy")]:
-        monkeypatch.delenv(name)
-
-
 @pytest.mark.parametrize("config", blocks("docs/slack.md", "yaml"))
 def test_slack_configuration_loads(config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in re.findall(r"{(SLACK_\w+)}", config):
@@ -160,7 +153,6 @@ TROUBLES = {
 }
 
 
-@pytest.mark.usefixtures("no_proxies")
 @pytest.mark.parametrize(("method", "error"), [(method, error) for method in TROUBLES for error in TROUBLES[method]])
 async def test_refusal_is_logged_as_the_page_says(
     method: str, error: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -177,7 +169,6 @@ async def test_refusal_is_logged_as_the_page_says(
     assert [line.pattern for line in log_lines() if line.match(logged)] != [], logged
 
 
-@pytest.mark.usefixtures("no_proxies")
 async def test_other_troubles_are_logged_as_the_page_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with running(tmp_path, "    file_limit_bytes: 3\n    file_hosts: [127.0.0.1]\n") as (slack, _):
         anna = slack.add_user("anna")
@@ -191,7 +182,6 @@ async def test_other_troubles_are_logged_as_the_page_says(tmp_path: Path, caplog
     assert [line for line in lines if not any(told.match(line) for told in log_lines())] == []
 
 
-@pytest.mark.usefixtures("no_proxies")
 async def test_wrong_token_is_told_as_the_page_says(tmp_path: Path) -> None:
     async with running(tmp_path, bot_token="xoxb-wrong") as (_, bot):
         with pytest.raises(AdapterError) as refused:
@@ -203,7 +193,6 @@ async def test_wrong_token_is_told_as_the_page_says(tmp_path: Path) -> None:
 # docs/testing.md
 
 
-@pytest.mark.usefixtures("no_proxies")
 async def test_testing_code_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = blocks("docs/testing.md", "python")
     names: dict[str, object] = {}

@@ -7,10 +7,9 @@ Needs no token, configuration or network, and leaves nothing behind unless it is
 import asyncio
 import html
 import json
-import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,8 +39,6 @@ BOT = "backscroll"
 
 LOOK_S = 0.02
 
-PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
-
 
 async def run_demo(handler: Handler, keep: Path | None = None) -> None:
     """Play the conversation, and show what is kept. Ctrl-C ends it early.
@@ -49,7 +46,7 @@ async def run_demo(handler: Handler, keep: Path | None = None) -> None:
     Args: keep: the SQLite file to make; None makes one that goes with the end.
     """
     console = Console(highlight=False)
-    with _no_proxies(), tempfile.TemporaryDirectory(prefix="backscroll-demo-") as directory:
+    with tempfile.TemporaryDirectory(prefix="backscroll-demo-") as directory:
         url = f"sqlite:///{(keep or Path(directory) / 'demo.db').absolute()}"
         async with _bot_in_slack(handler, url) as (slack, bot), ThreadStore(url) as store:
             story = asyncio.create_task(_play(Stage(slack, store, console)))
@@ -61,16 +58,6 @@ async def run_demo(handler: Handler, keep: Path | None = None) -> None:
     if is_over:
         there = f'It stays: ThreadStore("{keep}").' if keep else "That database is gone now; --keep FILE keeps one."
         console.print(Text(f"{there} Your own Slack: docs/slack.md."), soft_wrap=True)
-
-
-@contextmanager
-def _no_proxies() -> Iterator[None]:
-    """Take the proxies out of the environment: slack_sdk asks them for this computer's own addresses too."""
-    taken = {name: os.environ.pop(name) for name in PROXIES if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
 
 
 @asynccontextmanager
