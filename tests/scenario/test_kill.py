@@ -10,72 +10,9 @@ import pytest
 
 from backscroll.storage.records import Answer
 from backscroll.storage.store import ThreadStore
+from tests.scenario.killing import KILLING
 from tests.scenario.program import Home
 
-KILLING = '''
-"""The SQL provider, and a handler, that kill their process once, at the stage that KILL_AT names."""
-
-import os
-import signal
-
-from sqlalchemy import event
-
-from backscroll.storage import sql
-
-
-def reach(stage):
-    if os.environ.get("KILL_AT") == stage:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def note_insert(connection, _cursor, statement, *_):
-    if statement.startswith("INSERT INTO messages"):
-        connection.info["has a message"] = True
-
-
-def before_commit(connection):
-    if connection.info.get("has a message"):
-        reach("message inserted, not committed")
-
-
-class Provider(sql.Provider):
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        for engine in self.database.engines:
-            event.listen(engine, "after_cursor_execute", note_insert)
-            event.listen(engine, "commit", before_commit)
-
-    async def record_message(self, arrival, **options):
-        kept = await super().record_message(arrival, **options)
-        reach("message committed")
-        return kept
-
-    async def take_answer(self, *arguments, **options):
-        answer = await super().take_answer(*arguments, **options)
-        if answer is not None:
-            reach("answer taken")
-        return answer
-
-    async def begin_sending(self, *arguments, **options):
-        reach("answer made, not stored")
-        parts = await super().begin_sending(*arguments, **options)
-        reach("answer stored, not printed")
-        return parts
-
-    async def mark_sent(self, *arguments, **options):
-        reach("answer printed, not marked")
-        await super().mark_sent(*arguments, **options)
-        reach("answer marked, not finished")
-
-    async def finish_answer(self, *arguments, **options):
-        await super().finish_answer(*arguments, **options)
-        reach("answer finished")
-
-
-async def answer(turn):
-    reach("handler running")
-    return f"the answer to {turn.message.text}"
-'''
 ANSWER = "the answer to hello\n"
 PRINTED = ("answer marked, not finished", "answer finished")
 AFTER_COMMIT = (
@@ -83,7 +20,7 @@ AFTER_COMMIT = (
     "answer taken",
     "handler running",
     "answer made, not stored",
-    "answer stored, not printed",
+    "answer stored, not posted",
     *PRINTED,
 )
 
@@ -132,7 +69,7 @@ async def test_kill_loses_nothing_and_repeats_nothing(killing: Home, url: str, s
 
 
 async def test_kill_between_printing_and_its_mark_prints_at_most_twice_and_stores_once(killing: Home, url: str) -> None:
-    before = killed(killing, "answer printed, not marked")
+    before = killed(killing, "answer posted, not marked")
     restarted = killing.run()
     kept = await Kept.at(url)
     assert before == ANSWER
@@ -144,7 +81,7 @@ async def test_kill_between_printing_and_its_mark_prints_at_most_twice_and_store
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_kill_of_two_processes_in_turn_still_answers_once(killing: Home, url: str) -> None:
     assert killed(killing, "handler running") == ""
-    with killing.start(KILL_AT="answer stored, not printed") as program:
+    with killing.start(KILL_AT="answer stored, not posted") as program:
         assert program.ended() == -signal.SIGKILL, program.err
     assert program.out == ""
     assert killing.run().out == ANSWER

@@ -13,83 +13,15 @@ from backscroll.storage.records import AnswerState
 from backscroll.storage.store import ThreadStore
 from backscroll.testing import FakeSlack
 from backscroll.testing.slack.models import Channel, User
+from tests.scenario.killing import KILLING
 from tests.scenario.program import PATIENCE_S, Home
 
-KILLING = '''
-"""The SQL provider, and handlers, that kill their process once, at the stage that KILL_AT names."""
-
-import asyncio
-import os
-import signal
-
-from sqlalchemy import event
+STREAMING = """
 
 from backscroll.adapters.slack import streams
 from backscroll.bot import growing
-from backscroll.storage import sql
 
 growing.STREAM_AFTER_S = growing.EVERY_S = 0.02
-
-
-def reach(stage):
-    if os.environ.get("KILL_AT") == stage:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def note_insert(connection, _cursor, statement, *_):
-    if statement.startswith("INSERT INTO messages"):
-        connection.info["has a message"] = True
-
-
-def before_commit(connection):
-    if connection.info.get("has a message"):
-        reach("message inserted, not committed")
-
-
-class Provider(sql.Provider):
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        for engine in self.database.engines:
-            event.listen(engine, "after_cursor_execute", note_insert)
-            event.listen(engine, "commit", before_commit)
-
-    async def record_message(self, arrival, **options):
-        kept = await super().record_message(arrival, **options)
-        reach("message committed, not acknowledged")
-        return kept
-
-    async def take_answer(self, *arguments, **options):
-        answer = await super().take_answer(*arguments, **options)
-        if answer is not None:
-            reach("answer taken")
-        return answer
-
-    async def begin_sending(self, *arguments, **options):
-        reach("answer made, not stored")
-        parts = await super().begin_sending(*arguments, **options)
-        reach("answer stored, not posted")
-        return parts
-
-    async def begin_post(self, *arguments, **options):
-        parts = await super().begin_post(*arguments, **options)
-        reach("first post stored, not posted")
-        return parts
-
-    async def grow_answer(self, *arguments, is_whole, **options):
-        parts = await super().grow_answer(*arguments, is_whole=is_whole, **options)
-        reach("whole, not closed" if is_whole else "growing")
-        return parts
-
-    async def mark_sent(self, *arguments, **options):
-        reach("posted, not marked")
-        await super().mark_sent(*arguments, **options)
-        reach("marked, not finished")
-
-    async def finish_answer(self, *arguments, **options):
-        await super().finish_answer(*arguments, **options)
-        reach("finished")
-
-
 close = streams.NativeStream.close
 
 
@@ -99,11 +31,6 @@ async def close_and_die(self, text):
 
 
 streams.NativeStream.close = close_and_die
-
-
-async def answer(turn):
-    reach("handler running")
-    return f"the answer to {turn.message.text}"
 
 
 async def stream(turn):
@@ -118,25 +45,25 @@ async def post(turn):
     await turn.post("one moment")
     reach("first post out")
     return f"the answer to {turn.message.text}"
-'''
+"""
 STAGES = (
     "message inserted, not committed",
-    "message committed, not acknowledged",
+    "message committed",
     "answer taken",
     "handler running",
     "answer made, not stored",
     "answer stored, not posted",
-    "posted, not marked",
-    "marked, not finished",
-    "finished",
+    "answer posted, not marked",
+    "answer marked, not finished",
+    "answer finished",
 )
 STREAM_STAGES = (
     "answer stored, not posted",
-    "posted, not marked",
-    "marked, not finished",
+    "answer posted, not marked",
+    "answer marked, not finished",
     "growing",
     "whole, not closed",
-    "finished",
+    "answer finished",
 )
 
 
@@ -188,7 +115,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(home: Home, url: str) -> AsyncIterator[Stage]:
-    home.write("killing.py", KILLING)
+    home.write("killing.py", KILLING + STREAMING)
     async with FakeSlack(retry_after_s=1.0, retry_delays=(0.5, 0.5, 0.5)) as slack:
         yield Stage(slack, home, url)
 
@@ -222,7 +149,7 @@ async def test_kill_leaves_one_post_of_an_answer_that_grew(stage: Stage, at: str
     assert await stage.states() == ["sent"]
 
 
-@pytest.mark.parametrize("at", ["first post stored, not posted", "posted, not marked", "first post out"])
+@pytest.mark.parametrize("at", ["first post stored, not posted", "answer posted, not marked", "first post out"])
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_kill_posts_what_a_handler_posts_besides_once(stage: Stage, at: str) -> None:
     stage.configure("post")
