@@ -9,12 +9,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from backscroll.bot.config import BotConfig
+from backscroll.bot.handling import Handler
+from backscroll.bot.turn import Turn
 from backscroll.storage.records import AnswerState
 from backscroll.storage.store import ThreadStore
 from backscroll.testing import FakeSlack
 from backscroll.testing.slack.models import Channel, User
 from tests.scenario.killing import KILLING
 from tests.scenario.program import PATIENCE_S, Home
+from tests.scenario.slack import Stage as Scene
+from tests.scenario.slack import config_of, running
 
 STREAMING = """
 
@@ -67,6 +72,20 @@ STREAM_STAGES = (
 )
 
 
+async def answer(turn: Turn) -> str:
+    return f"the answer to {turn.message.text}"
+
+
+async def stream(turn: Turn) -> AsyncIterator[str]:
+    yield "the answer to "
+    yield turn.message.text
+
+
+async def post(turn: Turn) -> str:
+    await turn.post("one moment")
+    return await answer(turn)
+
+
 class Stage:
     """A Slack with one person in one channel, and the bot there as a process."""
 
@@ -90,18 +109,14 @@ class Stage:
             await self.slack.say(self.anna, self.general, "hello <@BOT>")
             assert await asyncio.to_thread(program.ended) == -signal.SIGKILL, program.err
 
-    async def run_until_answered(self) -> None:
-        """Run the bot until its answer is finished and nothing is unacknowledged."""
-        with self._home.start() as program:
-            async with ThreadStore(self.url) as store:
-
-                async def is_done() -> bool:
-                    assert program.process.poll() is None, program.err
-                    answers = await store.provider.list_answers()
-                    return bool(answers) and all(each.state in ("sent", "failed") for each in answers)
-
-                await self.slack.until(is_done, PATIENCE_S)
-            await self.slack.quiet(PATIENCE_S)
+    async def run_until_answered(self, handler: Handler) -> None:
+        """Run the bot, here, until its answer is finished and nothing is unacknowledged."""
+        config = config_of(self.slack, self.url, handler=handler, bot=BotConfig(lease_s=1))
+        async with ThreadStore(self.url) as store:
+            scene = Scene(self.slack, store, self.url, self.anna, self.general)
+            async with running(scene, config):
+                await scene.until(store.provider.list_answers)
+                await scene.settled()
 
     async def kept(self) -> list[tuple[int | None, str, str]]:
         async with ThreadStore(self.url) as store:
@@ -114,7 +129,7 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(home: Home, url: str) -> AsyncIterator[Stage]:
+async def stage(home: Home, url: str, short_waits: None) -> AsyncIterator[Stage]:
     home.write("killing.py", KILLING + STREAMING)
     async with FakeSlack(retry_after_s=1.0, retry_delays=(0.5, 0.5, 0.5)) as slack:
         yield Stage(slack, home, url)
@@ -128,7 +143,7 @@ ANSWER = "the answer to hello @backscroll"
 async def test_kill_loses_nothing_and_posts_the_answer_once(stage: Stage, at: str) -> None:
     stage.configure("answer")
     await stage.ask_and_kill(at)
-    await stage.run_until_answered()
+    await stage.run_until_answered(answer)
     assert stage.slack.posted_by_bot(stage.general) == [ANSWER]
     assert await stage.kept() == [QUESTION, (2, "assistant", ANSWER)]
     assert await stage.states() == ["sent"]
@@ -143,7 +158,7 @@ async def test_kill_leaves_one_post_of_an_answer_that_grew(stage: Stage, at: str
     stage.slack.allow_streams = allow_streams
     stage.configure("stream")
     await stage.ask_and_kill(at)
-    await stage.run_until_answered()
+    await stage.run_until_answered(stream)
     assert stage.slack.posted_by_bot(stage.general) == [ANSWER]
     assert await stage.kept() == [QUESTION, (2, "assistant", ANSWER)]
     assert await stage.states() == ["sent"]
@@ -154,6 +169,6 @@ async def test_kill_leaves_one_post_of_an_answer_that_grew(stage: Stage, at: str
 async def test_kill_posts_what_a_handler_posts_besides_once(stage: Stage, at: str) -> None:
     stage.configure("post")
     await stage.ask_and_kill(at)
-    await stage.run_until_answered()
+    await stage.run_until_answered(post)
     assert stage.slack.posted_by_bot(stage.general) == ["one moment", ANSWER]
     assert await stage.kept() == [QUESTION, (2, "assistant", "one moment"), (3, "assistant", ANSWER)]
