@@ -50,6 +50,7 @@ class MessageEdited:
     external: ExternalId
     text: str = field(repr=False)
     edited_at: datetime
+    is_direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

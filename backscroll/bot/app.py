@@ -199,7 +199,8 @@ async def _serve(
         try:
             await adapter.serve(manager)
         except AdapterError as error:
-            log.error("%s is left: %s", adapter.platform, error)
+            if len(adapters) > 1:  # of a single one the caller tells
+                log.error("%s is left: %s", adapter.platform, error)
             return error
         except BrokenPipeError as error:
             return error

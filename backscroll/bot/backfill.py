@@ -7,6 +7,7 @@ Reads through the adapters, and keeps through a function that it is given; knows
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -61,7 +62,7 @@ class Backfill:
         return [replace(each, is_late=False) for each in found[:end] if each.key == event.key]
 
     async def fill(self, key: ThreadKey, keep: Keep) -> None:
-        """Keep all that a thread says now; nothing of it asks.
+        """Keep all that a thread says now; what is older than its first question asks nothing.
 
         Raises: AdapterUnavailableError: the platform does not answer; what was read is kept.
         """
@@ -83,13 +84,20 @@ class Backfill:
         oldest = utc_now() - self._live_for
         live = await self._provider.list_live_keys(platform, workspace, oldest)
         channels = {key.channel: replace(key, thread=key.channel) for key in reversed(live)}
-        for key in dict.fromkeys([*live, *channels.values()]):
+        waiting, seen = deque([*live, *channels.values()]), set[ThreadKey]()
+        while waiting:
+            key = waiting.popleft()
+            if key in seen:
+                continue
+            seen.add(key)
             try:
-                await self._read(key, max(since - OVERLAP, oldest), keep)
+                begun = await self._read(key, max(since - OVERLAP, oldest), keep)
             except AdapterUnavailableError:
                 raise
             except AdapterError as error:
                 log.warning("A thread in %s is not caught up: %s", key.channel, error)
+            else:  # threads that were begun meanwhile have replies of their own
+                waiting += [each for each in begun if await self._provider.is_joined(each.alias)]
 
     async def keep_watermark(self, platform: str, workspace: str) -> None:
         """Note that all that was said until now is kept, or will be delivered."""
@@ -119,17 +127,18 @@ class Backfill:
         found = await self._provider.get_message(answers[0].message_id) if answers else None
         return None if found is None else found[1].created_at
 
-    async def _read(self, key: ThreadKey, since: datetime | None, keep: Keep) -> None:
-        """Keep what a place says; without an instant to begin at, nothing of it asks."""
+    async def _read(self, key: ThreadKey, since: datetime | None, keep: Keep) -> list[ThreadKey]:
+        """Keep what a place says, and return the keys of the threads that it tells of."""
         asked_first: dict[ThreadKey, datetime | None] = {}
         async for page in self._adapters[key.platform].history(key, since=since):
             for event in page:
-                may_ask = since is not None and isinstance(event, MessagePosted)
-                if isinstance(event, MessagePosted) and may_ask:
+                may_ask = False
+                if isinstance(event, MessagePosted):
                     if event.key not in asked_first:
                         asked_first[event.key] = await self._asked_first_at(event.key)
                     # What people said before they first asked the bot was not meant for it.
                     began_at = asked_first[event.key]
-                    may_ask = began_at is None or event.created_at >= began_at
+                    may_ask = since is not None if began_at is None else event.created_at >= began_at
                 with contextlib.suppress(EchoPendingError):  # whoever sends that answer looks for it
                     await keep(event, may_ask)
+        return list(asked_first)

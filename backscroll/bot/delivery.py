@@ -222,6 +222,7 @@ class Delivery:
         if answer.tries < len(BACK_OFF_S):
             await self._give_back(answer, BACK_OFF_S[answer.tries], reason, counts=True)
         else:
+            log.error("Answer %s has failed; the person is told so.", answer.id)
             await self._fail(answer, reason)
 
     async def _fail(self, answer: Answer, reason: str) -> None:

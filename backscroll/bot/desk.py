@@ -5,8 +5,9 @@ Proved by `tests/unit/bot/test_desk.py`.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from backscroll.bot.handling import SAID
 from backscroll.bot.sending import Sender, posts_of, until_kept
@@ -16,6 +17,8 @@ from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RETRY_S = 1.0
 
@@ -34,7 +37,7 @@ class AnswerDesk:
         external = ExternalId.of_message(message.platforms, {})
         if external is None:
             return
-        user_id = await sender.adapter.react(sender.key, external.id, emoji)
+        user_id = await self._patiently(sender.adapter.react, sender.key, external.id, emoji)
         # As old as its message: whatever the platform says of it by itself is later.
         await until_kept(
             sender.provider.record_reaction, external, emoji, user_id, added=True, event_at=message.created_at
@@ -62,6 +65,15 @@ class AnswerDesk:
                 await asyncio.sleep(error.retry_after_s or RETRY_S)
         found = await until_kept(provider.get_message, message.id)
         return message if found is None else found[1]
+
+    async def _patiently(self, step: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
+        """Take a step again while the platform does not answer: the handler's own time is the limit."""
+        while True:
+            try:
+                return await step(*args, **named)
+            except AdapterUnavailableError as error:
+                wait_s = error.retry_after_s or RETRY_S
+            await asyncio.sleep(wait_s)
 
     async def typing(self, text: str | None) -> None:
         """Show that the bot is at work; a platform that does not show it is no reason to fail."""

@@ -8,9 +8,12 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import os
+import sysconfig
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from backscroll.bot.turn import Turn
@@ -21,6 +24,9 @@ SAID = ("content", "name", "source", "attributes", "attachments", "tool_calls", 
 """What is taken from a `Message` that a handler returns; where and when it stands is given by posting it."""
 
 Handler = Callable[[Turn], Any]
+
+_PATHS = sysconfig.get_paths()
+_NOT_THEIRS = (str(Path(__file__).parents[1]) + os.sep, _PATHS["stdlib"], _PATHS["purelib"])
 
 STOP_S = 1.0
 """Seconds that a cancelled handler has to clean up."""
@@ -58,7 +64,16 @@ async def run_handler(handler: Handler, turn: Turn, timeout_s: float, show: Show
 
 def place_of(error: BaseException) -> str:
     """Return where an exception was raised, `file.py:12`."""
+    return _name_of(traceback.extract_tb(error.__traceback__))
+
+
+def _place_in_handler(error: BaseException) -> str:
+    """Return the last line of the user's own that an exception came through, else where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
+    return _name_of([frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)] or frames)
+
+
+def _name_of(frames: Sequence[traceback.FrameSummary]) -> str:
     return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "an unknown place"
 
 
@@ -69,7 +84,9 @@ async def _make_message(handler: Handler, turn: Turn, show: Show | None) -> Mess
     except (HandlerError, asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001  # a handler may raise anything; SystemExit ends its answer, never the bot
-        fact = f"The handler raised {type(error).__name__} at {place_of(error)}."
+        fact = f"The handler raised {type(error).__name__} at {_place_in_handler(error)}."
+        if isinstance(error, BackscrollError):  # our own errors hold no texts
+            fact = f"{fact[:-1]}: {error.message}"
     else:
         return _message_of(result)
     raise HandlerError(fact)

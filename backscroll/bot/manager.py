@@ -27,7 +27,10 @@ from backscroll.storage.keys import ChannelMove, ThreadKey
 from backscroll.storage.models import Message, Thread, short_title
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Arrival, Asks
-from backscroll.storage.values import clean_text
+from backscroll.storage.values import clean_text, utc_now
+
+LATE = timedelta(seconds=10)
+"""How late a first mention is before its thread is read for what was said there meanwhile."""
 
 ECHO_WAIT_S = 2.0
 """Seconds that an echo waits for the answer that it may be of to be marked."""
@@ -104,8 +107,9 @@ class ConversationManager:
         match event:
             case MessagePosted():
                 await self._record_message(event, self._policy.asks(event))
-            case MessageEdited(key, external, text, edited_at):
-                only_in = key.alias if self._policy.record == "joined" else None
+            case MessageEdited(key, external, text, edited_at, is_direct):
+                # What people say where the bot takes no part is not kept, not even until its message comes.
+                only_in = key.alias if self._policy.record == "joined" and not is_direct else None
                 await self.provider.record_edit(external, clean_text(text), edited_at, only_in=only_in)
             case MessageDeleted(external, deleted_at):
                 if await self.provider.record_deletion(external, deleted_at):
@@ -133,7 +137,7 @@ class ConversationManager:
         await self._backfill.keep_watermark(platform, workspace)
 
     async def fill(self, key: ThreadKey) -> None:
-        """Keep what stands in a thread that was begun without us; nothing of it asks.
+        """Keep what stands in a thread that was begun without us; what is older than its first question asks nothing.
 
         Raises: AdapterUnavailableError: the platform does not answer; what was read is kept. StorageUnavailableError.
         """
@@ -181,8 +185,12 @@ class ConversationManager:
         may_join = self._can_read_back and asks == "yes" and event.is_reply and not event.is_late
         if may_join and not await self.provider.is_joined(event.key.alias):
             earlier = await self._backfill.earlier(event)
+        # A mention that Slack delivers late may have replies by now, which were dropped as nobody's.
+        begins = asks == "yes" and not (event.is_late or event.is_reply or event.is_direct)
+        is_old = begins and self._can_read_back and utc_now() - event.created_at > LATE
+        is_partial = earlier is None or is_old
         before = [self._arrival(each, "no") for each in earlier or ()]
-        arrival = self._arrival(event, asks, title=before[0].title if before else None, is_partial=earlier is None)
+        arrival = self._arrival(event, asks, title=before[0].title if before else None, is_partial=is_partial)
         recorded = await self._record_patiently(arrival, before)
         if recorded is None:
             return

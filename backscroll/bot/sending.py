@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter, Question
 from backscroll.bot.own_posts import OwnPosts
-from backscroll.errors import AdapterUnavailableError, FileGoneError, StorageUnavailableError
+from backscroll.errors import AdapterError, AdapterUnavailableError, FileGoneError, StorageUnavailableError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message
@@ -64,17 +64,33 @@ class Sender:
         """
         if look:
             parts = await self.find(parts)
+        refusal: AdapterError | None = None
         for part in parts:
-            if part.state == "waiting":
+            if part.state != "waiting":
+                continue
+            try:
                 with self.own_posts.posting(self.key):
                     await self.mark(part, await self._settle(part))
+            except AdapterUnavailableError:
+                raise
+            except AdapterError as error:
+                if part.kind != "file":
+                    raise
+                refusal = refusal or error  # it costs that one file
+        if refusal is not None:
+            raise refusal
 
     async def find(self, parts: list[Part]) -> list[Part]:
         """Mark the parts that were posted without it being known, and return those that are still to be sent."""
         unknown = [part for part in parts if part.state == "waiting" and part.external is None]
         if not unknown:
             return parts
-        posted = await self.adapter.find_posted(await self.question(), unknown, self._is_kept)
+        try:
+            posted = await self.adapter.find_posted(await self.question(), unknown, self._is_kept)
+        except AdapterUnavailableError as error:
+            # Certain of the look alone: what was posted is still unknown.
+            wait_s = error.retry_after_s
+            raise AdapterUnavailableError(error.message, error.hint, retry_after_s=wait_s) from None
         for part in unknown:
             if part.number in posted:
                 await self.mark(part, posted[part.number])

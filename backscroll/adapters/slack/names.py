@@ -5,6 +5,7 @@ A message does not wait long for them: what is not known in time is kept without
 """
 
 import asyncio
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,8 @@ class NameBook:
     async def learn(self, workspace: Workspace, people: Iterable[str], channels: Iterable[str]) -> "NamesHere":
         """Look up what is not known, as long as patience lasts, and return the names of a workspace."""
         name = workspace.us.workspace
+        if workspace.bot_name is not None:
+            self._known.setdefault((name, workspace.us.bot_user_id), (workspace.bot_name, math.inf))
         unknown = [
             (each, method, argument)
             for each, method, argument in [

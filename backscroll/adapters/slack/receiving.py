@@ -20,7 +20,13 @@ from backscroll.adapters.slack.lanes import Lanes, lane_of
 from backscroll.adapters.slack.names import NameBook
 from backscroll.adapters.slack.translate import PLATFORM, channels_in, people_in, translate
 from backscroll.adapters.slack.workspaces import Workspace, Workspaces
-from backscroll.errors import AdapterError, AdapterUnavailableError, StorageError, StorageUnavailableError
+from backscroll.errors import (
+    AdapterError,
+    AdapterUnavailableError,
+    EchoPendingError,
+    StorageError,
+    StorageUnavailableError,
+)
 from backscroll.storage.keys import ThreadKey
 
 log = logging.getLogger(__name__)
@@ -61,6 +67,8 @@ class Receiver:
         try:
             async with asyncio.timeout(ACK_S):
                 return await self._receive(body, sent_at or datetime.now(UTC))
+        except EchoPendingError:
+            log.info("Slack's event %s is not acknowledged yet: a post of ours that is not marked.", _event_id(body))
         except (StorageUnavailableError, AdapterUnavailableError, TimeoutError) as error:
             fact = error.message if isinstance(error, StorageError | AdapterError) else f"more than {ACK_S:g} s passed."
             log.warning("Slack's event %s is not acknowledged: %s", _event_id(body), fact)

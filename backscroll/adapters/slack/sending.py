@@ -23,7 +23,7 @@ from backscroll.storage.records import Part
 PART_LENGTH = FALLBACK_LENGTH
 """Characters of one post as Slack is sent it; more in one is cut, refused or shown folded, depending on the call."""
 
-SHARED_S = 8.0
+SHARED_S = 60.0
 """Seconds in which Slack must have made the message of an uploaded file."""
 
 NO_STREAM_S = 3_600.0
@@ -157,12 +157,18 @@ class Poster:
     async def _shared_at(self, key: ThreadKey, file_id: str) -> str:
         """Wait for the message that Slack makes of an upload, a moment later."""
         until = asyncio.get_running_loop().time() + SHARED_S
+        wait_s = 0.25
         while asyncio.get_running_loop().time() < until:
-            answer = await self._call(key, "files.info", file=file_id)
-            timestamp = _share_in(answer.get("file"), key)
-            if timestamp is not None:
-                return timestamp
-            await asyncio.sleep(0.5)
+            try:
+                answer = await self._call(key, "files.info", file=file_id)
+            except AdapterUnavailableError as error:
+                wait_s = max(wait_s, error.retry_after_s or 0)  # the file is out, whatever is said of it
+            else:
+                timestamp = _share_in(answer.get("file"), key)
+                if timestamp is not None:
+                    return timestamp
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, 2.0)
         raise AdapterUnavailableError(f"Slack has not shown file {file_id} in {SHARED_S:g} s.")
 
 

@@ -128,7 +128,8 @@ def message_event(
     if edited is None or posted.author_kind == "self":
         return [posted]
     edited_at = need(instant_in, edited, "message.edited.ts")
-    return [posted, MessageEdited(posted.key, place.external(posted.external_id), posted.text, edited_at)]
+    external = place.external(posted.external_id)
+    return [posted, MessageEdited(posted.key, external, posted.text, edited_at, is_direct)]
 
 
 def people_in(payload: Fields) -> list[str]:
@@ -246,7 +247,8 @@ def _changed(event: Fields, place: _Place, names: Names) -> list[Event]:
     # edited.ts is in whole seconds; the event's own tells two edits in one second apart.
     happened_at = _happened_at(event)
     edited_at = happened_at if edited_at is None else max(edited_at, happened_at)
-    return [MessageEdited(place.key(timestamp, thread), place.external(timestamp), read(raw, names), edited_at)]
+    key, external = place.key(timestamp, thread), place.external(timestamp)
+    return [MessageEdited(key, external, read(raw, names), edited_at, place.is_direct)]
 
 
 def _reaction(event: Fields, us: Us, kind: type[ReactionAdded | ReactionRemoved]) -> list[Event]:

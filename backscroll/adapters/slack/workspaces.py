@@ -29,6 +29,7 @@ class Workspace:
     us: Us
     token: str = field(repr=False)
     team_id: str | None = None
+    bot_name: str | None = None
 
 
 class Workspaces(ABC):
@@ -183,7 +184,7 @@ def _workspace_of(answer: dict[str, Any], token: str, *, is_agent: bool) -> Work
     if name is None or user_id is None:
         raise AdapterUnavailableError("Slack's answer to auth.test names no workspace and user.")
     us = Us(name, user_id, _text(answer.get("bot_id")), _text(answer.get("app_id")), is_agent)
-    return Workspace(us, token, _text(answer.get("team_id")))
+    return Workspace(us, token, _text(answer.get("team_id")), _text(answer.get("user")))
 
 
 def _workspace_of_bot(bot: Bot | None, name: str | None, *, is_agent: bool) -> Workspace:

@@ -55,7 +55,7 @@ class MessageCalls(SendingCalls):
         Args: earlier: messages of the same key that stand before it; they are kept in front of it, and ask for nothing.
         Returns: None when the thread is unknown and the arrival does not open one.
         Raises: MessageExistsError: another thread has a message of this id, under another external id.
-            EchoPendingError: it is an echo without such a token, and a part of its thread is on its way out.
+            EchoPendingError: it is an echo without such a token, and a part is on its way out to its key.
         """
         async with self._exclusive:
             for each in before(arrival, earlier):
@@ -195,7 +195,7 @@ class MessageCalls(SendingCalls):
             return None
         if arrival.is_echo and arrival.external is not None:
             is_known = await self._external_row(arrival.external) is not None
-            if not is_known and await self._is_being_posted(thread_id):
+            if not is_known and await self._is_being_posted(arrival.key):
                 raise echo_pending(arrival.external)
         message, is_new = await self._append_arrival(thread_id, arrival)
         is_due = await self._is_due(thread_id, arrival, message) and (is_new or not arrival.is_late)

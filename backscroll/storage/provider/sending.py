@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from backscroll.errors import MessageExistsError
-from backscroll.storage.keys import ExternalId
+from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Message
 from backscroll.storage.provider.answers import AnswerCalls, clean_reason
 from backscroll.storage.provider.primitives import join_key
@@ -181,12 +181,12 @@ class SendingCalls(AnswerCalls):
             return await self._message_row(part["message_id"])
         return None
 
-    async def _is_being_posted(self, thread_id: str) -> bool:
-        """Tell whether a part of the thread is on its way out."""
-        for state in UNFINISHED:
-            for answer in await self.query("answers", {"thread_id": thread_id, "state": state}):
-                if await self.query("parts", {"answer_id": answer["id"], "state": "waiting"}):
-                    return True
+    async def _is_being_posted(self, key: ThreadKey) -> bool:
+        """Tell whether a part is on its way out to this place, of whatever thread: another may live there by now."""
+        for part in await self.query("parts", {"state": "waiting"}):
+            answer = await self.get("answers", str(part["answer_id"]))
+            if answer is not None and answer["state"] in UNFINISHED and ThreadKey(**answer["place"]) == key:
+                return True
         return False
 
     async def _store_parts(self, row: dict[str, Any], message: Message, parts: list[Part]) -> None:

@@ -5,6 +5,7 @@ Proved by `tests/contract/test_echoes.py`.
 
 from sqlalchemy import ColumnClause, literal_column, select
 
+from backscroll.storage.keys import ThreadKey
 from backscroll.storage.provider.messages import echo_pending
 from backscroll.storage.records import UNFINISHED
 from backscroll.storage.sql.engine import Connection
@@ -18,11 +19,13 @@ _BY_TOKEN = select(message_parts.c.token, message_parts.c.message_id, message_pa
 )
 # Literals as in the partial indexes, or the planner would not see that they fit.
 _STATES: list[ColumnClause[str]] = [literal_column(f"'{state}'") for state in UNFINISHED]
+_KEY = (answers.c.platform, answers.c.workspace, answers.c.channel, answers.c.thread)
+# By place, not by thread: another thread may live there by now.
 _POSTING = (
-    select(answers.c.thread_id)
+    select(*_KEY)
     .join(message_parts, message_parts.c.answer_id == answers.c.id)
     .where(
-        any_of(answers.c.thread_id, "ids"),
+        any_of(answers.c.channel, "channels"),
         answers.c.state.in_(_STATES),
         message_parts.c.state == literal_column("'waiting'"),
     )
@@ -43,8 +46,9 @@ async def meet_echoes(connection: Connection, items: list[Item]) -> None:
             marks.append((part.message_id, part.part, arrival.external))
             item.repeat_of, item.error = part.message_id, None
     await mark_parts(connection, marks)
-    ids = sorted({str(item.thread_id) for item, _ in echoes if item.is_open})
-    posting = set((await connection.execute(_POSTING, {"ids": ids})).scalars()) if ids else set()
+    channels = sorted({arrival.key.channel for item, arrival in echoes if item.is_open})
+    rows = (await connection.execute(_POSTING, {"channels": channels})).all() if channels else []
+    posting = {ThreadKey(*row) for row in rows}
     for item, arrival in echoes:
-        if item.is_open and item.thread_id in posting and arrival.external is not None:
+        if item.is_open and arrival.key in posting and arrival.external is not None:
             item.error = echo_pending(arrival.external)

@@ -180,7 +180,11 @@ async def test_file_that_no_message_has_any_more_is_removed(
         await provider.record_deletion(KEY.message("1.1"), at(5))
         fetches.wake()
         await until(lambda: on_disk(directory) == [])
-    assert await provider.list_dropped_files() == []
+
+        async def is_forgotten() -> bool:
+            return await provider.list_dropped_files() == []
+
+        await until(is_forgotten)
 
 
 async def test_handler_reads_a_file_that_is_not_fetched_yet(
