@@ -116,6 +116,12 @@ class Adapter(ABC):
     ) -> None:
         """Disconnect."""
 
+    async def check(self) -> None:
+        """Look whether it could be served, changing nothing; call it inside `async with`.
+
+        Raises: AdapterError: it could not, or nobody can tell now.
+        """
+
     @abstractmethod
     async def serve(self, inbox: Inbox) -> None:
         """Hand events over until there will be no more, or until cancelled.

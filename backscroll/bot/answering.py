@@ -14,6 +14,7 @@ from typing import Self
 from backscroll.adapters.base import Adapter
 from backscroll.bot.delivery import Delivery, Fill, Limits
 from backscroll.bot.handling import Handler, place_of
+from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import Fetch, Surroundings
 from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError
@@ -59,10 +60,20 @@ class Answering:
         self._platforms = list(adapters)
         self._limits = limits or Limits()
         self._owner = new_id()
+        self._lease = Lease(self._limits.lease_s)
         attachments = attachments or Attachments(provider)
         around = Surroundings(provider, self._limits.history_limit, attachments.files, fetch)
         self._delivery = Delivery(
-            provider, adapters, handler, self._limits, self._owner, attachments, around, own_posts or OwnPosts(), fill
+            provider,
+            adapters,
+            handler,
+            self._limits,
+            self._owner,
+            attachments,
+            around,
+            own_posts or OwnPosts(),
+            self._lease,
+            fill,
         )
         self._called = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -145,8 +156,13 @@ class Answering:
     async def _renew_leases(self) -> None:
         while True:
             await asyncio.sleep(self._limits.lease_s / 3)
+            since, before = self._lease.now(), dict(self._running)
             try:
-                await self._give_back_strays(await self._provider.renew_leases(self._owner, self._limits.lease_s))
+                held = await self._provider.renew_leases(self._owner, self._limits.lease_s)
+                # One that was given back and taken anew meanwhile is another task's.
+                working_on = [answer_id for answer_id, task in before.items() if self._running.get(answer_id) is task]
+                self._lease.renewed(since, working_on, held)
+                await self._give_back_strays(held)
             except Exception as error:  # noqa: BLE001  # as in _take
                 self._tell("The leases are not renewed for now", error)
 

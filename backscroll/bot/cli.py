@@ -142,7 +142,7 @@ async def _check(config: Config) -> None:
         await provider.check()
         for adapter in make_adapters(config.adapters, provider):
             async with adapter:
-                pass
+                await adapter.check()
     finally:
         await provider.close()
 

@@ -15,6 +15,7 @@ from backscroll.adapters.base import Adapter
 from backscroll.bot.desk import AnswerDesk
 from backscroll.bot.growing import Growing
 from backscroll.bot.handling import Handler, HandlerError, Show, place_of, run_handler
+from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Surroundings, Turn, make_turn
@@ -68,6 +69,7 @@ class Delivery:
         attachments: Attachments,
         around: Surroundings,
         own_posts: OwnPosts,
+        lease: Lease,
         fill: Fill | None = None,
     ) -> None:
         self._provider = provider
@@ -78,6 +80,7 @@ class Delivery:
         self._attachments = attachments
         self._around = around
         self._own_posts = own_posts
+        self._lease = lease
         self._fill = fill
 
     async def deliver(self, answer: Answer) -> None:
@@ -259,4 +262,4 @@ class Delivery:
 
     def _sender(self, answer: Answer) -> Sender:
         adapter = self._adapters[answer.key.platform]
-        return Sender(self._provider, adapter, self._attachments, answer, self._owner, self._own_posts)
+        return Sender(self._provider, adapter, self._attachments, answer, self._owner, self._own_posts, self._lease)

@@ -117,6 +117,7 @@ class Growing:
         return parts
 
     async def _open(self, part: Part) -> None:
+        self._sender.lease.must_hold(self._sender.answer.id)
         with self._sender.own_posts.posting(self._sender.key):
             stream = await self._sender.adapter.open_stream(self._question, part)
             await self._sender.mark(part, stream.external_id)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter, Question
+from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.errors import AdapterError, AdapterUnavailableError, FileGoneError, StorageUnavailableError
 from backscroll.storage.attachments import Attachments
@@ -50,6 +51,7 @@ class Sender:
     answer: Answer
     owner: str
     own_posts: OwnPosts
+    lease: Lease
 
     @property
     def key(self) -> ThreadKey:
@@ -126,6 +128,7 @@ class Sender:
             await asyncio.sleep(wait_s)
 
     async def _settle_now(self, part: Part) -> str:
+        self.lease.must_hold(self.answer.id)
         adapter, key = self.adapter, self.key
         if part.external is None:
             if part.kind != "file":

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from backscroll.adapters.slack import api
+from backscroll.adapters.slack import api, history
 from backscroll.bot import delivery
 from backscroll.bot.turn import Turn
 from backscroll.testing import Fault
@@ -107,3 +107,42 @@ async def test_questions_of_one_thread_are_answered_in_order(home: Home) -> None
         for number in range(1, 5):
             await stage.slack.say(anna, general, f"{number}", thread=root)
         assert await stage.answered(general, 5) == [f"+ {number}" for number in range(5)]
+
+
+async def test_look_that_fails_leaves_the_outcome_unknown(
+    home: Home, short_waits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "WAIT_S", 0)  # a minute's wait between pages is one that is given back
+    async with on_stage(home.sqlite_url, switches={"retry_delays": (0.2,) * 50}) as stage:
+        stage.slack.fail("chat.postMessage", Fault.cut_after())
+        stage.slack.fail("conversations.replies", Fault.rate_limited(1), times=1)
+        await stage.slack.say(stage.anna, stage.general, "hello <@BOT>")
+        assert await stage.answered(stage.general) == ["+ hello @backscroll"]
+        assert len(stage.slack.calls_of("chat.postMessage")) == 1
+
+
+async def test_answer_that_new_overtakes_is_kept_once(home: Home, short_waits: None) -> None:
+    async with on_stage(home.sqlite_url) as stage:
+        dm = stage.slack.open_dm(stage.anna)
+        stage.slack.fail("chat.postMessage", Fault.cut_after())
+        stage.slack.fail("conversations.history", Fault.server_error(), times=3)
+        await stage.slack.say(stage.anna, dm, "first")
+        await stage.until(lambda: stage.slack.posted_by_bot(dm))
+        await stage.slack.send_command(stage.anna, dm, "/new")
+        await stage.slack.say(stage.anna, dm, "second")
+        await stage.answered(dm, 2)
+        kept = sorted([message.text for message in thread.messages] for thread in await stage.threads())
+        assert kept == [["first", "+ first"], ["second", "+ second"]]
+
+
+async def test_emoji_waits_as_slack_asks(home: Home) -> None:
+    async def react(turn: Turn) -> str:
+        await turn.react("eyes")
+        return "done"
+
+    async with on_stage(home.sqlite_url, handler=react) as stage:
+        stage.slack.fail("reactions.add", Fault.rate_limited(1))
+        asked = await stage.slack.say(stage.anna, stage.general, "hello <@BOT>")
+        assert await stage.answered(stage.general) == ["done"]
+        assert asked.reactions == {"eyes": [stage.slack.bot_user_id]}
+        assert [answer.tries for answer in await stage.answers()] == [0]

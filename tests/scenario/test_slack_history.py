@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from backscroll.adapters.slack import api, app
-from backscroll.bot import backfill
+from backscroll.bot import backfill, manager
 from backscroll.testing import Fault
 from backscroll.testing.slack.models import Channel, User
 from backscroll.testing.slack.models import Message as Said
@@ -313,3 +314,32 @@ async def test_connection_that_was_gone_for_long_is_read_back(home: Home) -> Non
         await stage.slack.__aenter__()
         stage.slack.refuse_connections(False)
         assert await stage.answered(general, 2) == ["+ hello @backscroll", "+ are you there?"]
+
+
+async def test_thread_that_began_meanwhile_is_read_with_its_replies(away: Away) -> None:
+    root = await away.say("a new <@BOT> thread")
+    await away.say("and more", thread=root)
+    async with away.back():
+        assert sorted(text for _, text in await away.stage.said_at(root)) == [
+            "+ a new @backscroll thread",
+            "+ and more",
+            "a new @backscroll thread",
+            "and more",
+        ]
+
+
+async def test_mention_that_is_delivered_late_is_kept_with_the_replies_before_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager, "LATE", timedelta(seconds=0))
+    async with on_stage(home.sqlite_url) as stage:
+        anna, ben, general = scene(stage)
+        stage.slack.drop_sockets()
+        stage.slack.refuse_connections()
+        root = await stage.slack.say(anna, general, "hello <@BOT>")
+        reply = await stage.slack.say(ben, general, "me too", thread=root)
+        stage.slack.refuse_connections(False)
+        await stage.settled()
+        await stage.until(lambda: stage.kept(reply))
+        await stage.settled()
+        assert sorted(stage.slack.posted_by_bot(general)) == ["+ hello @backscroll", "+ me too"]

@@ -160,8 +160,10 @@ async def test_file_alone_is_an_answer(home: Home) -> None:
         assert [file["name"] for file in upload["files"]] == ["a.txt"]
 
 
-@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal"])
-@pytest.mark.parametrize("fault", [Fault.cut_before(), Fault.cut_after(), Fault.server_error()], ids=lambda f: f.kind)
+@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal", "files.info"])
+@pytest.mark.parametrize(
+    "fault", [Fault.cut_before(), Fault.cut_after(), Fault.server_error(), Fault.rate_limited(1)], ids=lambda f: f.kind
+)
 async def test_upload_of_unknown_outcome_leaves_one_file(
     home: Home, method: str, fault: Fault, short_waits: None
 ) -> None:
@@ -186,3 +188,15 @@ async def test_refused_answer_is_kept_as_failed_with_slacks_word(home: Home) -> 
             "failed",
             f"Slack refused chat.postMessage in channel {asked.channel.id}: is_archived.",
         )
+
+
+async def test_file_that_slack_does_not_take_costs_no_other(home: Home) -> None:
+    def draw(turn: Turn) -> Message:
+        files = [Attachment(name="empty", content=b""), Attachment(name="b.txt", content=b"b")]
+        return Message(role="assistant", content="Here", attachments=files)
+
+    async with on_stage(home.sqlite_url, handler=draw) as stage:
+        asked = await ask(stage)
+        await stage.settled()
+        posts = [each for each in stage.slack.thread(asked.channel, asked) if each.get("bot_id")]
+        assert [[file["name"] for file in post.get("files", [])] for post in posts] == [[], ["b.txt"]]

@@ -19,7 +19,7 @@ from backscroll.adapters.slack.assistant import Assistant
 from backscroll.adapters.slack.downloads import Downloads
 from backscroll.adapters.slack.history import History
 from backscroll.adapters.slack.installations import Installations, OAuthStates
-from backscroll.adapters.slack.listening import Listener, make_app, make_listener, make_oauth
+from backscroll.adapters.slack.listening import Listener, make_app, make_listener, make_oauth, try_port
 from backscroll.adapters.slack.names import NameBook
 from backscroll.adapters.slack.receiving import Receiver
 from backscroll.adapters.slack.sending import Poster, split_answer
@@ -92,6 +92,12 @@ class SlackAdapter(Adapter):
     ) -> None:
         await self._close()
 
+    async def check(self) -> None:
+        """Ask Slack for the tokens' sake, and try the port."""
+        await self._ask_slack()
+        if self._settings.app_token is None or self._settings.oauth is not None:
+            await try_port(self._settings.http)
+
     async def serve(self, inbox: Inbox) -> None:
         """Listen until cancelled, and read back what was said while nobody did."""
         receiver = Receiver(inbox, self._workspaces, self._names, self._assistant)
@@ -156,12 +162,15 @@ class SlackAdapter(Adapter):
         """Read a file that came with a message, from Slack's hosts alone."""
         return self._downloads.open(workspace, attachment)
 
+    async def _ask_slack(self) -> None:
+        if isinstance(self._workspaces, OneWorkspace):
+            await self._workspaces.find()
+        if self._settings.app_token is not None:
+            await self._api.call(self._settings.app_token, "apps.connections.open")
+
     async def _try_tokens(self) -> None:
         try:
-            if isinstance(self._workspaces, OneWorkspace):
-                await self._workspaces.find()
-            if self._settings.app_token is not None:
-                await self._api.call(self._settings.app_token, "apps.connections.open")
+            await self._ask_slack()
         except TokenRefusedError as error:
             raise AdapterError(error.message, error.hint) from None
         except AdapterUnavailableError as error:

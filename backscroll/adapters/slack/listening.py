@@ -32,7 +32,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from backscroll.adapters.slack.api import SILENT, SlackApi
 from backscroll.adapters.slack.installations import Installations, OAuthStates
 from backscroll.adapters.slack.receiving import Receiver, Reply
-from backscroll.adapters.slack.settings import OAuthSettings, SlackSettings
+from backscroll.adapters.slack.settings import HttpSettings, OAuthSettings, SlackSettings
 from backscroll.errors import AdapterError
 
 log = logging.getLogger(__name__)
@@ -158,16 +158,8 @@ class HttpListener(Listener):
     async def listening(self) -> AsyncIterator[None]:
         runner = web.AppRunner(self._make_pages(), access_log=None)
         await runner.setup()
-        http = self._settings.http
         try:
-            try:
-                await web.TCPSite(runner, http.host, http.port).start()
-            except OSError as error:
-                reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
-                raise AdapterError(
-                    f"Nothing can listen on {http.host}:{http.port}: {reason}.",
-                    "Free the port, or choose another by adapters.slack.http.",
-                ) from None
+            await _listen(runner, self._settings.http)
             self._is_open = True
             yield
         finally:
@@ -216,6 +208,27 @@ class HttpListener(Listener):
                 return web.Response(status=503, text="Try again in a moment.")
 
         return show
+
+
+async def try_port(http: HttpSettings) -> None:
+    """Listen for a moment. Raises: AdapterError: it is not possible."""
+    runner = web.AppRunner(web.Application(), access_log=None)
+    await runner.setup()
+    try:
+        await _listen(runner, http)
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, http: HttpSettings) -> None:
+    try:
+        await web.TCPSite(runner, http.host, http.port).start()
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
+        raise AdapterError(
+            f"Nothing can listen on {http.host}:{http.port}: {reason}.",
+            "Free the port, or choose another by adapters.slack.http.",
+        ) from None
 
 
 def make_app(api: SlackApi, receiver: Receiver, oauth: AsyncOAuthSettings | None) -> AsyncApp:
