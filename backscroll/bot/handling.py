@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backscroll.bot.turn import Turn
-from backscroll.errors import BackscrollError
+from backscroll.errors import AdapterError, BackscrollError
 from backscroll.storage.models import Message
 
 SAID = ("content", "name", "source", "attributes", "attachments", "tool_calls", "metrics", "token_count")
@@ -85,7 +85,7 @@ async def _make_message(handler: Handler, turn: Turn, show: Show | None) -> Mess
         raise
     except BaseException as error:  # noqa: BLE001  # a handler may raise anything; SystemExit ends its answer, never the bot
         fact = f"The handler raised {type(error).__name__} at {_place_in_handler(error)}."
-        if isinstance(error, BackscrollError):  # our own errors hold no texts
+        if isinstance(error, AdapterError):  # the platform's own word; storage's may name an id that is somebody's text
             fact = f"{fact[:-1]}: {error.message}"
     else:
         return _message_of(result)
