@@ -29,7 +29,7 @@ from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Arrival, Asks
 from backscroll.storage.values import clean_text, utc_now
 
-LATE = timedelta(seconds=10)
+LATE = timedelta(seconds=3)
 """How late a first mention is before its thread is read for what was said there meanwhile."""
 
 ECHO_WAIT_S = 2.0
