@@ -278,17 +278,3 @@ async def test_text_of_nearly_4_mb_is_kept(home: Home) -> None:
         assert kept is not None
         assert kept.text == text
         assert {each.attempt for each in stage.slack.deliveries} == {0}
-
-
-async def test_what_nobody_can_write_down_is_put_aside_all_the_same(home: Home) -> None:
-    async with on_stage(home.sqlite_url, bot=RECORDING) as stage:
-        # What can just be read cannot be written: the program's own calls take some of the depth that Python allows.
-        for depth in range(900, 1_000, 5):
-            event = b"[" * depth + b"]" * depth
-            await stage.slack.send_payload(
-                b'{"type": "events_api", "envelope_id": "1", "payload": {"event": ' + event + b"}}"
-            )
-        await next_is_handled(stage)
-        rejected = await stage.rejected()
-        assert {event.reason for event in rejected} == {"event is a dict, got list."}
-        assert {"text": "It is nested too deeply to be written down."} in [event.payload for event in rejected]

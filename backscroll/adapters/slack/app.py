@@ -24,7 +24,7 @@ from backscroll.adapters.slack.names import NameBook
 from backscroll.adapters.slack.receiving import Receiver
 from backscroll.adapters.slack.sending import Poster, split_answer
 from backscroll.adapters.slack.settings import SlackSettings
-from backscroll.adapters.slack.translate import PLATFORM
+from backscroll.adapters.slack.translate import PLATFORM, thread_ts
 from backscroll.adapters.slack.workspaces import InstalledWorkspaces, OneWorkspace, Workspaces
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageError
 from backscroll.storage.keys import ThreadKey
@@ -142,7 +142,7 @@ class SlackAdapter(Adapter):
 
     async def typing(self, key: ThreadKey, text: str | None = None) -> None:
         """Show a status in the thread, for two minutes at most; in a DM without threads there is none."""
-        if key.thread != key.channel:
+        if thread_ts(key) is not None:
             await self._assistant.show(key, text or self._settings.assistant.status)
 
     def working(self, key: ThreadKey, thread: Thread) -> AbstractAsyncContextManager[None]:

@@ -13,6 +13,7 @@ from typing import ParamSpec
 
 from backscroll.adapters.slack.api import SlackApi
 from backscroll.adapters.slack.settings import AssistantSettings
+from backscroll.adapters.slack.translate import thread_ts
 from backscroll.adapters.slack.workspaces import Workspace, Workspaces
 from backscroll.errors import BackscrollError
 from backscroll.storage.keys import ThreadKey
@@ -42,7 +43,7 @@ class Assistant:
             "assistant.threads.setSuggestedPrompts",
             channel_id=key.channel,
             # In the agent's view the suggestions are the DM's; naming a thread, Slack would show none.
-            thread_ts=None if key.thread == key.channel else key.thread,
+            thread_ts=thread_ts(key),
             title=self._settings.prompts_title or None,
             prompts=prompts,
         )
@@ -92,7 +93,7 @@ class Assistant:
 
 def _is_assistant_thread(key: ThreadKey) -> bool:
     # A thread in a DM: of an app with the assistant's view, every one is the assistant's.
-    return key.channel.startswith("D") and key.thread != key.channel
+    return key.channel.startswith("D") and thread_ts(key) is not None
 
 
 async def _quietly(step: Callable[P, Awaitable[object]], *args: P.args, **named: P.kwargs) -> None:

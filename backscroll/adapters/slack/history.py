@@ -13,7 +13,7 @@ from backscroll.adapters.events import Event
 from backscroll.adapters.slack.api import SlackApi
 from backscroll.adapters.slack.fields import MalformedError
 from backscroll.adapters.slack.names import NameBook
-from backscroll.adapters.slack.translate import channels_in, message_event, people_in
+from backscroll.adapters.slack.translate import channels_in, message_event, people_in, thread_ts
 from backscroll.adapters.slack.workspaces import Workspace, Workspaces
 from backscroll.errors import AdapterUnavailableError
 from backscroll.storage.keys import ThreadKey
@@ -63,7 +63,7 @@ class History:
     async def _pages(
         self, workspace: Workspace, key: ThreadKey, oldest: str | None
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        if key.thread == key.channel:  # the newest comes first there
+        if thread_ts(key) is None:  # the newest comes first there
             pages = [page async for page in self._read(workspace, "conversations.history", key, oldest)]
             for page in reversed(pages):
                 yield page[::-1]

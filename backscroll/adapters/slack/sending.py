@@ -13,7 +13,7 @@ from backscroll.adapters.slack.api import RefusedError, SlackApi
 from backscroll.adapters.slack.history import History
 from backscroll.adapters.slack.mrkdwn import FALLBACK_LENGTH, escape, markdown
 from backscroll.adapters.slack.streams import EditedStream, NativeStream, body_of
-from backscroll.adapters.slack.translate import TOKEN_TYPE, Us
+from backscroll.adapters.slack.translate import TOKEN_TYPE, Us, thread_ts
 from backscroll.adapters.slack.workspaces import Workspaces
 from backscroll.errors import AdapterUnavailableError
 from backscroll.storage.keys import ThreadKey
@@ -49,36 +49,19 @@ class Poster:
         return _timestamp(answer)
 
     async def edit(self, key: ThreadKey, timestamp: str, text: str) -> None:
-        """Change a post; a stream that is open is ended first."""
-        place = {"channel": key.channel, "ts": timestamp}
-        try:
-            await self._call(key, "chat.update", **place, **body_of(text))
-        except RefusedError as error:
-            if error.error in _GONE:
-                return
-            if error.error != "streaming_state_conflict":
-                raise
-            await self._stop(key, place)
-            await self._call(key, "chat.update", **place, **body_of(text))
+        """Change a post; one that is gone stays so."""
+        await self._change(key, "chat.update", timestamp, **body_of(text))
 
     async def remove(self, key: ThreadKey, timestamp: str) -> None:
-        """Take a post away."""
-        place = {"channel": key.channel, "ts": timestamp}
-        try:
-            await self._call(key, "chat.delete", **place)
-        except RefusedError as error:
-            if error.error == "streaming_state_conflict":
-                await self._stop(key, place)
-                await self._call(key, "chat.delete", **place)
-            elif error.error not in _GONE:
-                raise
+        """Take a post away; one that is gone is."""
+        await self._change(key, "chat.delete", timestamp)
 
     async def open_stream(self, question: Question, part: Part) -> NativeStream | EditedStream:
         """Begin a post that grows: natively, or where Slack takes no stream, one that is edited."""
         key = question.key
         workspace = await self._workspaces.named(key.workspace)
         now = asyncio.get_running_loop().time()
-        if self._streams and key.thread != key.channel and self._no_streams.get(key.channel, now) <= now:
+        if self._streams and thread_ts(key) is not None and self._no_streams.get(key.channel, now) <= now:
             to = {"recipient_user_id": question.author_id, "recipient_team_id": workspace.team_id}
             try:
                 answer = await self._api.call(workspace.token, "chat.startStream", **_place(key), **to)
@@ -93,9 +76,11 @@ class Poster:
         ticket = await self._call(key, "files.getUploadURLExternal", filename=attachment.name, length=len(content))
         await self._put(str(ticket.get("upload_url")), content)
         file_id = str(ticket.get("file_id"))
-        thread = None if key.thread == key.channel else key.thread
-        files = [{"id": file_id, "title": attachment.name}]
-        await self._call(key, "files.completeUploadExternal", files=files, channel_id=key.channel, thread_ts=thread)
+        files, to = (
+            [{"id": file_id, "title": attachment.name}],
+            {"channel_id": key.channel, "thread_ts": thread_ts(key)},
+        )
+        await self._call(key, "files.completeUploadExternal", files=files, **to)
         return await self._shared_at(key, file_id)
 
     async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
@@ -136,6 +121,18 @@ class Poster:
     async def _call(self, key: ThreadKey, method: str, **arguments: Any) -> dict[str, Any]:
         workspace = await self._workspaces.named(key.workspace)
         return await self._api.call(workspace.token, method, **arguments)
+
+    async def _change(self, key: ThreadKey, method: str, timestamp: str, **arguments: Any) -> None:
+        """Change a post that may be gone; a stream that is open is ended first."""
+        place = {"channel": key.channel, "ts": timestamp}
+        try:
+            await self._call(key, method, **place, **arguments)
+        except RefusedError as error:
+            if error.error == "streaming_state_conflict":
+                await self._stop(key, place)
+                await self._call(key, method, **place, **arguments)
+            elif error.error not in _GONE:
+                raise
 
     async def _stop(self, key: ThreadKey, place: dict[str, str]) -> None:
         try:
@@ -178,7 +175,7 @@ def split_answer(text: str) -> list[str]:
 
 
 def _place(key: ThreadKey) -> dict[str, Any]:
-    return {"channel": key.channel, "thread_ts": None if key.thread == key.channel else key.thread}
+    return {"channel": key.channel, "thread_ts": thread_ts(key)}
 
 
 def _timestamp(answer: dict[str, Any]) -> str:

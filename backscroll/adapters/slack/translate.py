@@ -33,7 +33,7 @@ from backscroll.adapters.slack.files import files_of
 from backscroll.adapters.slack.mrkdwn import Names, mentioned, read, text_of
 from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey
 
-__all__ = ["MalformedError", "Us", "channels_in", "message_event", "people_in", "translate"]
+__all__ = ["MalformedError", "Us", "channels_in", "message_event", "people_in", "thread_ts", "translate"]
 
 PLATFORM = "slack"
 TOKEN_TYPE = "backscroll"  # noqa: S105  # the event_type of our posts' metadata
@@ -83,6 +83,11 @@ class _Place:
             return ExternalId(PLATFORM, self.us.workspace, self.channel, timestamp)
         except ValueError as error:
             raise MalformedError(f"The channel's id makes no key: {error}.") from None
+
+
+def thread_ts(key: ThreadKey) -> str | None:
+    """Name the thread as Slack's calls do; None where the key is a DM as a whole."""
+    return None if key.thread == key.channel else key.thread
 
 
 def translate(payload: Fields, us: Us, names: Names) -> list[Event]:

@@ -8,27 +8,25 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnClause, Row, and_, bindparam, case, exists, func, literal_column, select, update
+from sqlalchemy import Row, and_, bindparam, case, exists, func, select, update
 
 from backscroll.errors import StorageError
 from backscroll.storage.keys import ThreadKey
-from backscroll.storage.provider.answers import answer_lost, clean_reason
-from backscroll.storage.records import UNFINISHED, Answer, AnswerState, FinalState
+from backscroll.storage.provider.answers import clean_reason
+from backscroll.storage.records import Answer, AnswerState, FinalState
 from backscroll.storage.sql.aliases import SqlAliases
 from backscroll.storage.sql.engine import Connection
-from backscroll.storage.sql.steps import Finish, finish_batch
-from backscroll.storage.sql.tables import aliases, answers, threads
+from backscroll.storage.sql.steps import CHANGE_ANSWER, Finish, finish_batch, owned
+from backscroll.storage.sql.tables import aliases, answers, is_unfinished, threads
 from backscroll.storage.sql.types import any_of, in_seconds, later_of, now
 
 _before = answers.alias("before")
-# Literals as in the partial indexes, or the planner would not see that they fit.
-_STATES: list[ColumnClause[str]] = [literal_column(f"'{state}'") for state in UNFINISHED]
-_UNFINISHED = answers.c.state.in_(_STATES)
+_UNFINISHED = is_unfinished(answers.c.state)
 _IS_FIRST = ~exists().where(
     and_(
         _before.c.thread_id == answers.c.thread_id,
         _before.c.position < answers.c.position,
-        _before.c.state.in_(_STATES),
+        is_unfinished(_before.c.state),
     )
 )
 _PLATFORMS = any_of(answers.c.platform, "platforms")
@@ -75,12 +73,6 @@ _RENEW = (
     .values(ready_at=_LEASE, updated_at=now())
     .returning(answers.c.id)
 )
-_OWNED = (
-    select(answers)
-    .where(answers.c.id == bindparam("answer_id"), answers.c.owner == bindparam("holder"), _UNFINISHED)
-    .with_for_update()
-)
-CHANGE_ANSWER = update(answers).where(answers.c.id == bindparam("answer_id")).values(updated_at=now())
 _GIVE_BACK = CHANGE_ANSWER.values(
     owner=None,
     state=bindparam("back_to"),
@@ -232,17 +224,6 @@ async def _skip_to_last(connection: Connection, first: Row[Any]) -> Row[Any]:
     last = (await connection.execute(_LAST_WAITING, its)).one()
     await connection.execute(_SKIP_BEFORE, its | {"its_position": last.position})
     return last
-
-
-async def owned(connection: Connection, answer_id: str, owner: str) -> Row[Any]:
-    """Lock an answer's row for the one who has it.
-
-    Raises: AnswerLostError: this owner does not have it.
-    """
-    row = (await connection.execute(_OWNED, {"answer_id": answer_id, "holder": owner})).one_or_none()
-    if row is None:
-        raise answer_lost(answer_id)
-    return row
 
 
 async def _give_back(

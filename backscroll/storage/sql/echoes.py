@@ -3,22 +3,19 @@
 Proved by `tests/contract/test_echoes.py`.
 """
 
-from sqlalchemy import ColumnClause, literal_column, select
+from sqlalchemy import literal_column, select
 
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.provider.messages import echo_pending
-from backscroll.storage.records import UNFINISHED
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.marking import Posted, mark_parts
-from backscroll.storage.sql.tables import answers, message_parts
+from backscroll.storage.sql.tables import answers, is_unfinished, message_parts
 from backscroll.storage.sql.types import any_of
 
 _BY_TOKEN = select(message_parts.c.token, message_parts.c.message_id, message_parts.c.part).where(
     any_of(message_parts.c.token, "tokens")
 )
-# Literals as in the partial indexes, or the planner would not see that they fit.
-_STATES: list[ColumnClause[str]] = [literal_column(f"'{state}'") for state in UNFINISHED]
 _KEY = (answers.c.platform, answers.c.workspace, answers.c.channel, answers.c.thread)
 # By place, not by thread: another thread may live there by now.
 _POSTING = (
@@ -26,7 +23,7 @@ _POSTING = (
     .join(message_parts, message_parts.c.answer_id == answers.c.id)
     .where(
         any_of(answers.c.channel, "channels"),
-        answers.c.state.in_(_STATES),
+        is_unfinished(answers.c.state),
         message_parts.c.state == literal_column("'waiting'"),
     )
 )

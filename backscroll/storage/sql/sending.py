@@ -2,24 +2,31 @@
 
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
 from backscroll.storage.provider.answers import clean_reason
-from backscroll.storage.provider.sending import checked_texts, grown_parts, message_posted, new_parts
+from backscroll.storage.provider.sending import checked_texts, grown_parts, new_parts
 from backscroll.storage.records import Part
-from backscroll.storage.sql.answers import CHANGE_ANSWER, SqlAnswers, owned
-from backscroll.storage.sql.batch import append_batch
+from backscroll.storage.sql.answers import SqlAnswers
 from backscroll.storage.sql.editing import rewrite
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.parts import part_values, read_parts
-from backscroll.storage.sql.steps import Begin, Mark, begin_batch, mark_batch
+from backscroll.storage.sql.steps import (
+    CHANGE_ANSWER,
+    Begin,
+    Mark,
+    answers_of,
+    begin_batch,
+    mark_batch,
+    owned,
+    store_messages,
+)
 from backscroll.storage.sql.tables import answers, message_parts
 from backscroll.storage.values import clean_text
 
-_POSTED = select(message_parts.c.answer_id).where(message_parts.c.message_id == bindparam("its_message"))
 _SET_TEXT = (
     update(message_parts)
     .where(message_parts.c.message_id == bindparam("its_message"), message_parts.c.part == bindparam("its_part"))
@@ -66,9 +73,11 @@ class SqlSending(SqlAnswers):
     async def begin_post(self, answer_id: str, owner: str, message: Message, texts: list[str]) -> list[Part]:
         async def work(connection: Connection) -> list[Part]:
             row = await owned(connection, answer_id, owner)
-            holders = set((await connection.execute(_POSTED, {"its_message": message.id})).scalars())
-            if holders != {answer_id}:
-                await _store(connection, row, message, new_parts(message, texts))
+            if await answers_of(connection, message.id) != {answer_id}:
+                item = Item(message, row.thread_id, is_answer=True)
+                await store_messages(connection, [(answer_id, item, new_parts(message, texts))])
+                if item.error is not None:
+                    raise item.error
             return await read_parts(connection, message.id)
 
         return await self.database.write(work)
@@ -85,17 +94,6 @@ class SqlSending(SqlAnswers):
         self, answer_id: str, owner: str, number: int, external: ExternalId, *, message_id: str | None = None
     ) -> None:
         await self.writes.commit(Mark(answer_id, owner, number, external, message_id), mark_batch)
-
-
-async def _store(connection: Connection, row: Row[Any], message: Message, parts: list[Part]) -> None:
-    item = Item(message, row.thread_id, is_answer=True)
-    await append_batch(connection, [item])
-    if item.error is not None:
-        raise item.error
-    its = {"its_message": message.id}
-    if not item.is_new and (await connection.execute(_POSTED, its)).first() is not None:
-        raise message_posted(message.id)
-    await connection.execute(message_parts.insert(), [part_values(part, row.id) for part in parts])
 
 
 async def _rewrite_parts(

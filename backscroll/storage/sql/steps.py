@@ -1,4 +1,4 @@
-"""Steps of answers that go into one transaction together: taken, begun to be sent, marked, finished.
+"""Steps of answers that go into one transaction together: begun to be sent, marked, finished.
 
 Each runner does its jobs by a few statements for all of them, and sets their outcomes. Harmless when done again. Proved
 by `tests/contract/test_answers.py` and `test_sending.py`.
@@ -15,30 +15,30 @@ from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
 from backscroll.storage.provider.answers import answer_lost
 from backscroll.storage.provider.sending import message_posted, new_parts
-from backscroll.storage.records import UNFINISHED, Part, PartKind
+from backscroll.storage.records import Part, PartKind
 from backscroll.storage.sql.batch import append_batch
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
 from backscroll.storage.sql.marking import mark_parts
 from backscroll.storage.sql.parts import part_values, read_parts
-from backscroll.storage.sql.tables import answers, message_parts
+from backscroll.storage.sql.tables import answers, is_unfinished, message_parts
 from backscroll.storage.sql.types import any_of, now
 
 _OWNED = (
     select(answers)
-    .where(any_of(answers.c.id, "ids"), answers.c.state.in_(UNFINISHED))
+    .where(any_of(answers.c.id, "ids"), is_unfinished(answers.c.state))
     .order_by(answers.c.id)
     .with_for_update()
 )
-_CHANGE = update(answers).where(answers.c.id == bindparam("answer_id")).values(updated_at=now())
-_BEGIN = _CHANGE.values(
+CHANGE_ANSWER = update(answers).where(answers.c.id == bindparam("answer_id")).values(updated_at=now())
+_BEGIN = CHANGE_ANSWER.values(
     state="sending",
     answer_message_id=bindparam("its_message"),
     reason=bindparam("why"),
     is_growing=bindparam("grows"),
 )
-_FINISH = _CHANGE.values(state=bindparam("final"), owner=None, reason=bindparam("why"))
-_POSTED = select(message_parts.c.answer_id).where(message_parts.c.message_id == bindparam("its_message"))
+_FINISH = CHANGE_ANSWER.values(state=bindparam("final"), owner=None, reason=bindparam("why"))
+_ANSWER_OF = select(message_parts.c.answer_id).where(message_parts.c.message_id == bindparam("its_message"))
 
 
 @dataclass(slots=True)
@@ -95,27 +95,16 @@ async def begin_batch(connection: Connection, jobs: list[Begin]) -> None:
             kind: PartKind = "stream" if job.is_growing else "text"
             parts = new_parts(job.message, job.texts, kind)
             items.append((job, Item(job.message, row.thread_id, is_answer=True), parts))
-    await append_batch(connection, [item for _, item, _ in items])
-    begun: list[Begin] = []
+    await store_messages(connection, [(job.answer_id, item, parts) for job, item, parts in items])
+    begun: list[dict[str, Any]] = []
     for job, item, parts in items:
-        its = {"its_message": job.message.id}
-        if item.error is None and not item.is_new and (await connection.execute(_POSTED, its)).first() is not None:
-            item.error = message_posted(job.message.id)
-        if item.error is not None:
-            job.error = item.error
-            continue
-        job.parts = parts
-        begun.append(job)
-    if not begun:
-        return
-    await connection.execute(
-        message_parts.insert(), [part_values(part, job.answer_id) for job in begun for part in job.parts]
-    )
-    values = [
-        {"answer_id": job.answer_id, "its_message": job.message.id, "why": job.reason, "grows": job.is_growing}
-        for job in begun
-    ]
-    await connection.execute(_BEGIN, values)
+        job.error = item.error
+        if job.error is None:
+            job.parts = parts
+            its = {"answer_id": job.answer_id, "its_message": job.message.id}
+            begun.append(its | {"why": job.reason, "grows": job.is_growing})
+    if begun:
+        await connection.execute(_BEGIN, begun)
 
 
 async def mark_batch(connection: Connection, jobs: list[Mark]) -> None:
@@ -139,6 +128,37 @@ async def finish_batch(connection: Connection, jobs: list[Finish]) -> None:
     ]
     if values:
         await connection.execute(_FINISH, values)
+
+
+async def store_messages(connection: Connection, given: list[tuple[str, Item, list[Part]]]) -> None:
+    """Store messages of answers, by the answers' ids, with their parts. One that is posted already gets its error."""
+    await append_batch(connection, [item for _, item, _ in given])
+    rows: list[dict[str, Any]] = []
+    for answer_id, item, parts in given:
+        message_id = item.message.id
+        if item.error is None and not item.is_new and await answers_of(connection, message_id):
+            item.error = message_posted(message_id)
+        if item.error is None:
+            rows += [part_values(part, answer_id) for part in parts]
+    if rows:
+        await connection.execute(message_parts.insert(), rows)
+
+
+async def answers_of(connection: Connection, message_id: str) -> set[str | None]:
+    """Read which answers the posts of a message are of; empty when it has none, None for what came from outside."""
+    return set((await connection.execute(_ANSWER_OF, {"its_message": message_id})).scalars())
+
+
+async def owned(connection: Connection, answer_id: str, owner: str) -> Row[Any]:
+    """Lock an answer's row for the one who has it.
+
+    Raises: AnswerLostError: this owner does not have it.
+    """
+    step = _Step(answer_id, owner)
+    rows = await _owned(connection, [step])
+    if step.error is not None:
+        raise step.error
+    return rows[answer_id]
 
 
 async def _owned(connection: Connection, jobs: Collection[_Step]) -> dict[str, Row[Any]]:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
     Identity,
     Index,
@@ -19,9 +20,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal_column,
     text,
 )
 
+from backscroll.storage.records import UNFINISHED
 from backscroll.storage.sql.types import Instant, Json, Key
 
 metadata = MetaData()
@@ -320,3 +323,9 @@ list_store = Table(
     Column("item", Json, nullable=False),
     Index("list_store_list", "namespace", "key", "position"),
 )
+
+
+def is_unfinished(state: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether an answer's state is none that it ends in."""
+    # Literals as in the partial indexes, or the planner would not see that they fit.
+    return state.in_([literal_column(f"'{each}'") for each in UNFINISHED])
