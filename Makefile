@@ -14,8 +14,8 @@ UV    = $(VENV)/bin/uv
 run: $(STAMP) ## start the bot of ./config.yaml; ARGS="--config FILE"
 	@$(VENV)/bin/backscroll run $(ARGS)
 
-demo: $(STAMP) ## see a Slack thread being kept, without a token; ARGS="--handler mybot:answer"
-	@$(VENV)/bin/backscroll demo slack $(ARGS)
+demo: $(STAMP) ## see a thread being kept, without a token; ARGS="discord --handler mybot:answer"
+	@$(VENV)/bin/backscroll demo $(ARGS)
 
 test: $(STAMP) ## run the tests, on a real PostgreSQL too; ARGS="tests/unit -k append"
 	@$(VENV)/bin/pytest $(ARGS)

@@ -19,9 +19,11 @@
     └── ConfigError
 
 An error has a `message`, the fact, and a `hint`, the next step. Neither ever holds a message's text, a token or a
-password. A value that no backend could store is a plain `ValueError`. Knows nothing of the rest of the package. Proved
-by `tests/unit/test_errors.py`.
+password. A value that no backend could store is a plain `ValueError`. `named` tells of what others raise. Knows
+nothing of the rest of the package. Proved by `tests/unit/test_errors.py`.
 """
+
+import traceback
 
 
 class BackscrollError(Exception):
@@ -117,3 +119,16 @@ class ConfigError(BackscrollError):
         self.faults = faults
         super().__init__("\n".join(message for message, _ in faults), "\n".join(hint for _, hint in faults))
         self.args = (faults,)  # what pickle and copy build it from
+
+
+def named(error: BaseException, *, outside: tuple[str, ...] = ()) -> str:
+    """Tell of an exception what may be logged, its type and place: `KeyError at file.py:12`.
+
+    Its own text may hold what people wrote. One that was never raised has no place.
+
+    Args: outside: beginnings of paths; the last line that it came through in another file counts, where there is one.
+    """
+    every = list(traceback.extract_tb(error.__traceback__))
+    frames = [frame for frame in every if not outside or not frame.filename.startswith(outside)] or every
+    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

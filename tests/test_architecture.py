@@ -28,7 +28,7 @@ LIBRARIES = {
     "aiosqlite": ["storage/sql/"],
     "asyncpg": ["storage/sql/"],
     "regex": ["storage/search.py"],
-    "aiohttp": ["adapters/slack/", "testing/"],
+    "aiohttp": ["adapters/slack/", "adapters/discord/", "adapters/downloads.py", "testing/"],
     "cryptography": ["adapters/slack/"],
     "slack_bolt": ["adapters/slack/"],
     "slack_sdk": ["adapters/slack/"],

@@ -6,15 +6,15 @@ The contract stands here; `tests/contract/test_adapters.py` runs it on every ada
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from backscroll.adapters.events import Event
+from backscroll.adapters.events import Event, MessagePosted
 from backscroll.errors import AdapterError
 from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Attachment, Thread
+from backscroll.storage.models import Attachment, Message, Thread
 from backscroll.storage.records import Part
 
 IsKept = Callable[[ExternalId], Awaitable[bool]]
@@ -23,11 +23,15 @@ IsKept = Callable[[ExternalId], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an answer answers: where it stands, and who asked. `external_id` is its id in the key's channel."""
+    """What an answer answers: where the thread lives, which message asks, and who asked.
+
+    `external` is None for a message that never stood outside. `title` is what a thread that begins with it is called.
+    """
 
     key: ThreadKey
-    external_id: str | None
+    external: ExternalId | None
     author_id: str | None
+    title: str = field(default="", repr=False)
 
 
 class Inbox(Protocol):
@@ -51,14 +55,26 @@ class Inbox(Protocol):
         Raises: AdapterUnavailableError, StorageUnavailableError: the rest is read by the next call.
         """
 
-    async def keep_watermark(self, platform: str, workspace: str) -> None:
+    async def keep_watermark(self, platform: str, workspace: str, at: datetime | None = None) -> None:
         """Note that all that was said in a workspace until now is kept, or will be delivered: `catch_up` begins there.
 
+        Args: at: until when; None means now.
         Raises: StorageUnavailableError: it is not noted; catch up before the next time.
         """
 
     async def keep_context(self, key: ThreadKey, context: dict[str, Any]) -> None:
         """Keep what the platform says of where a person is while they talk to the bot; the last one stands."""
+
+    def answers(self, event: MessagePosted) -> bool:
+        """Tell whether a message would be answered, whatever its thread is."""
+
+    async def key_of(self, external: ExternalId) -> ThreadKey | None:
+        """Return the key of the thread that keeps a message.
+
+        None when it is not kept, or its thread lives at no key of the message's platform and workspace any more.
+
+        Raises: StorageUnavailableError: nobody knows.
+        """
 
     async def recent_threads(self, limit: int) -> list[Thread]:
         """Return the newest threads without their messages, newest first."""
@@ -80,7 +96,7 @@ class Inbox(Protocol):
 class Stream(ABC):
     """One post that grows. Its texts are whole ones, each longer than the one before, and fit one part."""
 
-    external_id: str
+    external: ExternalId
 
     @abstractmethod
     async def show(self, text: str) -> None:
@@ -103,6 +119,12 @@ class Adapter(ABC):
 
     streams = False
     """Whether posts can grow: `open_stream` and `edit`."""
+
+    tells_changes = False
+    """Whether `history` tells what became of messages: it lists all that stand, and `reaction_counts` and `edited_at`.
+
+    After a gap what is kept is then compared with it. See `is_gone` and `reactors`.
+    """
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -136,18 +158,18 @@ class Adapter(ABC):
         """Cut an answer into texts that the platform takes, in order; together they say all of it."""
 
     @abstractmethod
-    async def post(self, key: ThreadKey, part: Part) -> str:
-        """Post one part with its token and return its id in the key's channel."""
+    async def post(self, question: Question, part: Part) -> ExternalId:
+        """Post one part with its token where the question's thread lives, and return where it stands."""
 
-    async def upload(self, key: ThreadKey, part: Part, attachment: Attachment, content: bytes) -> str:
-        """Post a file and return the post's id in the key's channel."""
+    async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
+        """Post a file, and return where the post stands."""
         raise AdapterError(f"{self.platform} takes no files from this bot.")
 
-    async def edit(self, key: ThreadKey, external_id: str, text: str) -> None:
+    async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:
         """Let a post of ours say something else; one that is gone stays gone."""
         raise AdapterError(f"{self.platform} cannot change what was posted.")
 
-    async def remove(self, key: ThreadKey, external_id: str) -> None:
+    async def remove(self, key: ThreadKey, external: ExternalId) -> None:
         """Take a post of ours away; harmless when it is gone."""
         raise AdapterError(f"{self.platform} cannot take away what was posted.")
 
@@ -155,17 +177,21 @@ class Adapter(ABC):
         """Post a part whose text is to grow."""
         raise AdapterError(f"{self.platform} has no posts that grow.")
 
-    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
-        """Look which of these parts were posted already: `{number: id in the channel}`.
+    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, ExternalId]:
+        """Look which of these parts were posted already, and where: by their numbers.
 
         Called before anything is posted again whose outcome is unknown. An adapter that cannot look says so in its
         docstring; its parts may then be posted twice.
         """
         return {}
 
-    async def react(self, key: ThreadKey, external_id: str, emoji: str) -> str:
+    async def react(self, key: ThreadKey, external: ExternalId, emoji: str) -> str:
         """Put an emoji on a message, and return the bot's user id; harmless when it stands there."""
         raise AdapterError(f"{self.platform} takes no reactions from this bot.")
+
+    def kept_emoji(self, emoji: str) -> str:
+        """Return what the platform's own events call an emoji that `react` takes: so it is kept."""
+        return emoji
 
     async def typing(self, key: ThreadKey, text: str | None = None) -> None:
         """Show for a while that the bot is at work, with a text where the platform has room for one."""
@@ -186,9 +212,32 @@ class Adapter(ABC):
     def history(self, key: ThreadKey, *, since: datetime | None = None) -> AsyncIterator[list[Event]]:
         """Read what a thread's place says now, oldest first, in pages.
 
+        Of a key whose thread is its channel that is the channel as a whole; of another, the channel that the thread is,
+        where it is one, and the message that it began with.
+
         Args: since: only what was written later; None means all.
         """
         return _nothing()
+
+    async def changed_places(self, workspace: str, since: datetime) -> list[ThreadKey]:
+        """Name the channels and threads that the platform knows to have said something since an instant.
+
+        What it does not know is left out: `Inbox.catch_up` reads the live threads anyhow.
+        """
+        return []
+
+    async def is_gone(self, external: ExternalId, message: Message) -> bool:
+        """Tell whether a message that is kept, and that `history` did not list, was taken away.
+
+        Asked only where `tells_changes`. An adapter whose history leaves anything out that is kept looks for it here.
+
+        Args: message: as it is kept.
+        """
+        return True
+
+    async def reactors(self, external: ExternalId, emoji: str) -> list[str]:
+        """Return who stands for an emoji on a message; asked where `reaction_counts` differ from what is kept."""
+        raise AdapterError(f"{self.platform} does not tell who reacted.")
 
     def download(self, workspace: str, attachment: Attachment) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read a file that came with a message in a workspace.

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self, TextIO
 
-from backscroll.adapters.base import Adapter, Inbox
+from backscroll.adapters.base import Adapter, Inbox, Question
 from backscroll.adapters.events import MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
@@ -103,7 +103,7 @@ class ConsoleAdapter(Adapter):
         """Return the text whole: a terminal has no limit."""
         return [text]
 
-    async def post(self, key: ThreadKey, part: Part) -> str:
+    async def post(self, question: Question, part: Part) -> ExternalId:
         """Print one part; its token is its id.
 
         Raises: BrokenPipeError: nobody reads stdout any more. AdapterUnavailableError: stdout cannot be written.
@@ -117,14 +117,14 @@ class ConsoleAdapter(Adapter):
             raise
         except OSError as error:
             raise AdapterUnavailableError(f"stdout cannot be written: {error.strerror}.") from None
-        self._printed = key.message(part.token)
-        return part.token
+        self._printed = question.key.message(part.token)
+        return self._printed
 
-    async def upload(self, key: ThreadKey, part: Part, attachment: Attachment, content: bytes) -> str:
+    async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
         """Print the name and size of a file, which a terminal has no room for."""
-        return await self.post(key, replace(part, text=f"[{attachment.name}, {len(content):,} bytes]"))
+        return await self.post(question, replace(part, text=f"[{attachment.name}, {len(content):,} bytes]"))
 
-    async def react(self, key: ThreadKey, external_id: str, emoji: str) -> str:
+    async def react(self, key: ThreadKey, external: ExternalId, emoji: str) -> str:
         """Tell of an emoji on a message."""
         self._note(f"The bot reacts: {emoji}")
         return BOT
@@ -140,7 +140,7 @@ class ConsoleAdapter(Adapter):
             return
         said = MessagePosted(
             key=KEY,
-            external_id=new_id(),
+            external=KEY.message(new_id()),
             author_id=USER,
             text=line.removeprefix("/") if line.startswith("//") else line,
             created_at=datetime.now(UTC),

@@ -19,13 +19,17 @@ AuthorKind = Literal["person", "bot", "self"]
 class MessagePosted:
     """Somebody wrote a message.
 
-    `external_id` is its id in the key's channel. `mentions_bot` and `is_direct` (a DM) say how it calls on the bot;
-    `is_reply` that its thread began with an earlier message. `files` have a `location` where their contents can be
-    fetched. `token` came with a post of ours. `is_late` marks what was read from the platform's history.
+    `mentions_bot` and `is_direct` (a DM) say how it calls on the bot; `is_reply` that its thread began with an earlier
+    message. `files` have a `location` where their contents can be fetched. `token` came with a post of ours. `is_late`
+    marks what was read from the platform's history. `edited_at` is the last edit's own time on the platform, where the
+    text is already an edited one.
+
+    `reactions` tell who stands for which emoji; a platform whose history tells but how many puts that into
+    `reaction_counts`. `thread_title` is what the platform calls the thread, if it does.
     """
 
     key: ThreadKey
-    external_id: str
+    external: ExternalId
     author_id: str
     text: str = field(repr=False)
     created_at: datetime
@@ -40,6 +44,9 @@ class MessagePosted:
     reactions: dict[str, list[str]] = field(default_factory=dict, repr=False)
     token: str | None = None
     is_late: bool = False
+    thread_title: str | None = field(default=None, repr=False)
+    edited_at: datetime | None = None
+    reaction_counts: dict[str, int] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +88,45 @@ class ReactionRemoved:
     event_at: datetime
 
 
-Event = MessagePosted | MessageEdited | MessageDeleted | ReactionAdded | ReactionRemoved | ChannelMove
+@dataclass(frozen=True, slots=True)
+class ReactionsCleared:
+    """All that stood on a message was taken off: of one emoji, or of every one where it is None."""
+
+    external: ExternalId
+    emoji: str | None = field(repr=False)
+    event_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDeleted:
+    """A thread is gone with all that stood in it; where `thread` is None, a channel with all its threads."""
+
+    platform: str
+    workspace: str
+    channel: str
+    thread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadChanged:
+    """The thread at a key is called otherwise, or its place has further properties, such as `{"archived": True}`.
+
+    A `title` that is None leaves the one that stands, and so does `place` with what it does not name.
+    """
+
+    key: ThreadKey
+    title: str | None = field(default=None, repr=False)
+    place: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+Event = (
+    MessagePosted
+    | MessageEdited
+    | MessageDeleted
+    | ReactionAdded
+    | ReactionRemoved
+    | ReactionsCleared
+    | PlaceDeleted
+    | ThreadChanged
+    | ChannelMove
+)

@@ -13,11 +13,11 @@ from typing import Self
 
 from backscroll.adapters.base import Adapter
 from backscroll.bot.delivery import Delivery, Fill, Limits
-from backscroll.bot.handling import Handler, place_of
+from backscroll.bot.handling import Handler
 from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import Fetch, Surroundings
-from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError
+from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer
@@ -189,7 +189,7 @@ class Answering:
         if isinstance(error, BrokenPipeError):
             self.outlet_closed.set()
         elif error is not None:
-            log.error("Answer %s was left by %s at %s.", answer_id, type(error).__name__, place_of(error))
+            log.error("Answer %s was left by %s.", answer_id, named(error))
 
     async def _end(self) -> None:
         tasks = [*self._loops, *self._running.values()]
@@ -206,5 +206,5 @@ class Answering:
         now = asyncio.get_running_loop().time()
         if self._told_at is None or now - self._told_at >= TOLD_EVERY_S:
             self._told_at = now
-            told = error.message if isinstance(error, StorageError) else f"{type(error).__name__} at {place_of(error)}."
+            told = error.message if isinstance(error, StorageError) else f"{named(error)}."
             log.warning("%s: %s", fact, told)

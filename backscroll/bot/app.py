@@ -21,10 +21,10 @@ from backscroll.bot.answering import Answering
 from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
 from backscroll.bot.delivery import Limits
 from backscroll.bot.fetching import Fetching
-from backscroll.bot.handling import Handler, place_of
+from backscroll.bot.handling import Handler
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.bot.own_posts import OwnPosts
-from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError
+from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.values import utc_now
@@ -100,7 +100,7 @@ def make_provider(config: Config) -> StorageProvider:
     except StorageError as error:
         raise ConfigError([(f"{place}: {error.message}", error.hint)]) from None
     except Exception as error:  # noqa: BLE001  # somebody else's constructor; the exception's text may hold a password
-        fact = f"{place}: {storage.type}'s Provider raised {type(error).__name__} at {place_of(error)}."
+        fact = f"{place}: {storage.type}'s Provider raised {named(error)}."
         raise ConfigError([(fact, "Correct the keys of storage, or the provider.")]) from None
     return provider
 
@@ -114,12 +114,21 @@ def make_adapters(configs: AdapterConfigs, provider: StorageProvider) -> list[Ad
         from backscroll.adapters.slack import SlackAdapter  # noqa: PLC0415  # half a second that others need not wait
 
         adapters.append(SlackAdapter(configs.slack, provider))
+    if configs.discord is not None:
+        from backscroll.adapters.discord import DiscordAdapter  # noqa: PLC0415  # as above
+
+        adapters.append(DiscordAdapter(configs.discord, provider))
     return adapters
 
 
-def live_for(configs: AdapterConfigs) -> timedelta:
-    """Take from the configuration how long a thread is read back that nobody writes to."""
-    return timedelta(hours=configs.slack.catch_up_hours if configs.slack is not None else 0)
+def live_for(configs: AdapterConfigs) -> dict[str, timedelta]:
+    """Take from the configuration how long a thread is read back that nobody writes to, by platform."""
+    hours: dict[str, float] = {}
+    if configs.slack is not None:
+        hours["slack"] = configs.slack.catch_up_hours
+    if configs.discord is not None:
+        hours["discord"] = configs.discord.catch_up_hours
+    return {platform: timedelta(hours=count) for platform, count in hours.items()}
 
 
 def policy_of(bot: BotConfig) -> Policy:
@@ -205,7 +214,7 @@ async def _serve(
         except BrokenPipeError as error:
             return error
         except Exception as error:  # noqa: BLE001  # here one adapter ends, and the others go on
-            log.error("%s is left by %s at %s.", adapter.platform, type(error).__name__, place_of(error))
+            log.error("%s is left by %s.", adapter.platform, named(error))
             return error
         return None
 

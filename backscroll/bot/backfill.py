@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from backscroll.adapters.base import Adapter
 from backscroll.adapters.events import Event, MessagePosted
+from backscroll.bot.reconciling import Comparison, Reconciling
 from backscroll.errors import AdapterError, AdapterUnavailableError, EchoPendingError
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.provider import StorageProvider
@@ -35,10 +36,12 @@ Keep = Callable[[Event, bool], Awaitable[None]]
 class Backfill:
     """Reads what is missing of one storage's threads.
 
-    Args: live_for: how long a thread that nobody writes to counts as live; zero reads nothing back.
+    Args: live_for: how long a thread that nobody writes to counts as live, by platform; of others nothing is read back.
     """
 
-    def __init__(self, provider: StorageProvider, adapters: Mapping[str, Adapter], live_for: timedelta) -> None:
+    def __init__(
+        self, provider: StorageProvider, adapters: Mapping[str, Adapter], live_for: Mapping[str, timedelta]
+    ) -> None:
         self._provider = provider
         self._adapters = adapters
         self._live_for = live_for
@@ -56,8 +59,8 @@ class Backfill:
         found = await asyncio.shield(reading)
         if found is None:
             return None
-        ids = [each.external_id for each in found]
-        end = ids.index(event.external_id) if event.external_id in ids else len(found)
+        ids = [each.external for each in found]
+        end = ids.index(event.external) if event.external in ids else len(found)
         # Not marked as late: they are kept in their place.
         return [replace(each, is_late=False) for each in found[:end] if each.key == event.key]
 
@@ -74,24 +77,27 @@ class Backfill:
             log.warning("The beginning of a thread in %s is not kept: %s", key.channel, error)
 
     async def catch_up(self, platform: str, workspace: str, keep: Keep) -> None:
-        """Keep what the live threads of a workspace, and their channels, said since the watermark.
+        """Keep what the live threads of a workspace, their channels, and what else spoke said since the watermark.
+
+        Where the platform tells, also what became meanwhile of messages that are kept.
 
         Raises: AdapterUnavailableError: the platform does not answer; what was read is kept. StorageUnavailableError.
         """
-        since = await self._watermark(platform, workspace)
-        if since is None or not self._live_for:
+        watermark = await self._watermark(platform, workspace)
+        live_for = self._live_for.get(platform)
+        if watermark is None or not live_for:
             return
-        oldest = utc_now() - self._live_for
-        live = await self._provider.list_live_keys(platform, workspace, oldest)
-        channels = {key.channel: replace(key, thread=key.channel) for key in reversed(live)}
-        waiting, seen = deque([*live, *channels.values()]), set[ThreadKey]()
+        adapter, oldest = self._adapters[platform], utc_now() - live_for
+        since = max(watermark - OVERLAP, oldest)
+        reconciling = Reconciling(self._provider, adapter, oldest) if adapter.tells_changes else None
+        waiting, seen = deque(await self._places(adapter, workspace, since, oldest)), set[ThreadKey]()
         while waiting:
             key = waiting.popleft()
             if key in seen:
                 continue
             seen.add(key)
             try:
-                begun = await self._read(key, max(since - OVERLAP, oldest), keep)
+                begun = await self._catch_up(key, since, keep, reconciling)
             except AdapterUnavailableError:
                 raise
             except AdapterError as error:
@@ -99,9 +105,35 @@ class Backfill:
             else:  # threads that were begun meanwhile have replies of their own
                 waiting += [each for each in begun if await self._provider.is_joined(each.alias)]
 
-    async def keep_watermark(self, platform: str, workspace: str) -> None:
-        """Note that all that was said until now is kept, or will be delivered."""
-        await self._provider.set("watermarks", join_key(platform, workspace), {"at": utc_now().isoformat()})
+    async def keep_watermark(self, platform: str, workspace: str, at: datetime | None = None) -> None:
+        """Note that all that was said until an instant, None is now, is kept, or will be delivered."""
+        value = {"at": (at or utc_now()).isoformat()}
+        await self._provider.set("watermarks", join_key(platform, workspace), value)
+
+    async def _places(self, adapter: Adapter, workspace: str, since: datetime, oldest: datetime) -> list[ThreadKey]:
+        """Return what is read back: threads that are live, their channels, and what the platform names."""
+        live = await self._provider.list_live_keys(adapter.platform, workspace, oldest)
+        live.sort(key=lambda key: key.thread == key.channel)  # as `Reconciling.begin` wants it
+        channels = {key.channel: replace(key, thread=key.channel) for key in reversed(live)}
+        try:
+            spoke = await adapter.changed_places(workspace, since)
+        except AdapterUnavailableError:
+            raise
+        except AdapterError as error:
+            log.warning("What else spoke in %s is not known: %s", workspace, error)
+            spoke = []
+        return [*live, *channels.values(), *spoke]
+
+    async def _catch_up(
+        self, key: ThreadKey, since: datetime, keep: Keep, reconciling: Reconciling | None
+    ) -> list[ThreadKey]:
+        """Keep what a place said since an instant, and what became of what was kept of it."""
+        if reconciling is None:
+            return await self._read(key, since, keep)
+        comparison = await reconciling.begin(key)
+        begun = await self._read(key, since, keep, comparison)
+        await comparison.settle(lambda event: keep(event, False))
+        return begun
 
     async def _read_all(self, key: ThreadKey) -> list[MessagePosted] | None:
         found: list[MessagePosted] = []
@@ -127,13 +159,25 @@ class Backfill:
         found = await self._provider.get_message(answers[0].message_id) if answers else None
         return None if found is None else found[1].created_at
 
-    async def _read(self, key: ThreadKey, since: datetime | None, keep: Keep) -> list[ThreadKey]:
-        """Keep what a place says, and return the keys of the threads that it tells of."""
+    async def _read(
+        self, key: ThreadKey, since: datetime | None, keep: Keep, comparison: Comparison | None = None
+    ) -> list[ThreadKey]:
+        """Keep what a place says, and return the keys of the threads that it tells of.
+
+        Args: comparison: is told of all, and from when on that has to be; what was said before `since` is not kept.
+        """
         asked_first: dict[ThreadKey, datetime | None] = {}
-        async for page in self._adapters[key.platform].history(key, since=since):
+        start = since
+        if comparison is not None and comparison.since is not None and since is not None:
+            start = min(since, comparison.since)
+        async for page in self._adapters[key.platform].history(key, since=start):
             for event in page:
+                if comparison is not None:
+                    comparison.meet(event)
                 may_ask = False
                 if isinstance(event, MessagePosted):
+                    if comparison is not None and since is not None and event.created_at < since:
+                        continue  # what is not kept of it is so on purpose, such as that of a thread that was deleted
                     if event.key not in asked_first:
                         asked_first[event.key] = await self._asked_first_at(event.key)
                     # What people said before they first asked the bot was not meant for it.

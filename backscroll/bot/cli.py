@@ -1,4 +1,4 @@
-"""The command line: `backscroll run`, `backscroll check`, `backscroll demo slack`.
+"""The command line: `backscroll run`, `backscroll check`, `backscroll demo`.
 
 An error is printed as its fact and its hint, never as a traceback. Exit codes: 0, 1 unexpected, 2 configuration,
 3 storage, 4 adapter. Proved by `tests/scenario/test_cli.py` and `test_demo.py`.
@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,8 +20,7 @@ from backscroll.bot.app import make_adapters, make_provider, run_bot
 from backscroll.bot.config import DEFAULT_HANDLER, Config, load_config
 from backscroll.bot.config.faults import Faults
 from backscroll.bot.config.user_code import load_handler, make_importable
-from backscroll.bot.handling import place_of
-from backscroll.errors import AdapterError, ConfigError, StorageError
+from backscroll.errors import AdapterError, ConfigError, StorageError, named
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,6 @@ ConfigFile = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="BACKSCROLL_CONFIG", help="The configuration file.", metavar="FILE"),
 ]
-demo = typer.Typer(help="Play a conversation on a stand-in for a platform: no token needed.", no_args_is_help=True)
-app.add_typer(demo, name="demo")
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to stderr.")]
 HandlerName = Annotated[
     str,
@@ -50,6 +48,13 @@ HandlerName = Annotated[
 ]
 Keep = Annotated[Path | None, typer.Option("--keep", help="Keep the threads in this SQLite file.", metavar="FILE")]
 DEFAULT_CONFIG = Path("config.yaml")
+
+
+class DemoPlatform(StrEnum):
+    """What `backscroll demo` plays."""
+
+    slack = "slack"
+    discord = "discord"
 
 
 @app.command()
@@ -68,12 +73,17 @@ def check(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None
     typer.echo(f"{config} is right, and the storage and the platforms can be used.")
 
 
-@demo.command()
-def slack(handler: HandlerName = DEFAULT_HANDLER, keep: Keep = None, verbose: Verbose = False) -> None:
-    """Show how a Slack thread is kept: people talk with a bot in a Slack that is played on this computer."""
+@app.command()
+def demo(
+    platform: Annotated[DemoPlatform, typer.Argument(help="What is played.")] = DemoPlatform.slack,
+    handler: HandlerName = DEFAULT_HANDLER,
+    keep: Keep = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show how a thread is kept, without a token: people talk with a bot on a platform that is played here."""
     from backscroll.bot.demo import run_demo  # noqa: PLC0415  # half a second that others need not wait
 
-    faults = Faults("demo slack")
+    faults = Faults(f"demo {platform.value}")
     make_importable(Path.cwd())
     function = load_handler(handler, Path.cwd(), partial(faults.add, 0))
     if keep is not None and keep.exists():
@@ -85,7 +95,7 @@ def slack(handler: HandlerName = DEFAULT_HANDLER, keep: Keep = None, verbose: Ve
     else:
         logging.disable()  # the play breaks connections, and the bot would say so
     try:
-        asyncio.run(_finish(run_demo(function, keep)))
+        asyncio.run(_finish(run_demo(platform.value, function, keep)))
     finally:
         logging.disable(logging.NOTSET)
 
@@ -109,7 +119,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(UNEXPECTED)
     except Exception as error:  # noqa: BLE001  # its text may hold what people wrote
-        _tell(f"Backscroll stopped: {type(error).__name__} at {place_of(error)}.", "This is a defect of Backscroll.")
+        _tell(f"Backscroll stopped: {named(error)}.", "This is a defect of Backscroll.")
         sys.exit(UNEXPECTED)
 
 
@@ -132,7 +142,7 @@ async def _finish(work: Coroutine[None, None, None]) -> None:
 def _log_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what nobody waits for any more; asyncio would log the exception's text too, which may be somebody's words."""
     error = context.get("exception")
-    cause = f": {type(error).__name__} at {place_of(error)}" if isinstance(error, BaseException) else ""
+    cause = f": {named(error)}" if isinstance(error, BaseException) else ""
     log.error("Something was left behind%s.", cause)
 
 

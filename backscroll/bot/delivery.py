@@ -14,12 +14,12 @@ from functools import partial
 from backscroll.adapters.base import Adapter
 from backscroll.bot.desk import AnswerDesk
 from backscroll.bot.growing import Growing
-from backscroll.bot.handling import Handler, HandlerError, Show, place_of, run_handler
+from backscroll.bot.handling import Handler, HandlerError, Show, run_handler
 from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Surroundings, Turn, make_turn
-from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError, FileGoneError
+from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError, FileGoneError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Message
@@ -94,22 +94,24 @@ class Delivery:
             log.warning("Answer %s was taken over by another process, or its thread was deleted.", answer.id)
 
     async def _go_on(self, answer: Answer) -> None:
+        sender = self._sender(answer)
         try:
             if answer.takeovers > TAKEOVERS:
-                await self._fail(answer, f"{answer.takeovers} processes ended while they had it.")
+                await self._fail(sender, f"{answer.takeovers} processes ended while they had it.")
             elif answer.state == "sending" and not answer.is_growing:
                 parts = await until_kept(self._provider.get_parts, answer.id)
-                await self._send(answer, parts, look=not answer.is_certain, reason=answer.reason)
+                await self._send(sender, parts, look=not answer.is_certain, reason=answer.reason)
             else:
-                await self._make(answer)
+                await self._make(sender)
         except AdapterUnavailableError as error:  # the thread's beginning cannot be read
             await self._wait_for_platform(answer, error)
         except (AnswerLostError, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001  # here one answer ends, and the others go on
-            await self._count_a_try(answer, f"{type(error).__name__} at {place_of(error)}.")
+            await self._count_a_try(sender, f"{named(error)}.")
 
-    async def _make(self, answer: Answer) -> None:
+    async def _make(self, sender: Sender) -> None:
+        answer = sender.answer
         if answer.is_partial and answer.tries == 0 and self._fill is not None:
             await until_kept(self._fill, answer.key)
         thread_id, message_id, attempt = answer.thread_id, answer.message_id, answer.tries + 1
@@ -119,24 +121,25 @@ class Delivery:
             await self._finish(answer, "skipped", "The message was deleted.")
             return
         try:
-            await self._make_with(answer, turn)
+            await self._make_with(sender, turn)
         except HandlerError as error:
-            await self._count_a_try(answer, error.message)
+            await self._count_a_try(sender, error.message)
 
-    async def _make_with(self, answer: Answer, turn: Turn | None) -> None:
+    async def _make_with(self, sender: Sender, turn: Turn | None) -> None:
         """Run the handler, and send what it made.
 
         Raises: HandlerError.
         """
-        sender = self._sender(answer)
         if turn is None:  # the question was deleted while its answer grew
-            await self._complete(answer, None)
-        elif answer.is_growing:
-            await self._complete(answer, await self._run(sender, turn))
+            await self._complete(sender, None)
+            return
+        sender.take_question(turn.message)
+        if sender.answer.is_growing:
+            await self._complete(sender, await self._run(sender, turn))
         elif not sender.adapter.streams:
-            await self._begin(answer, await self._run(sender, turn), None)
+            await self._begin(sender, await self._run(sender, turn), None)
         else:
-            growing = Growing(sender, sender.question_of(turn.message))
+            growing = Growing(sender)
             try:
                 message = await self._run(sender, turn, growing.show)
             except asyncio.CancelledError:
@@ -145,30 +148,31 @@ class Delivery:
             finally:
                 await growing.stop()
             if growing.message is None:
-                await self._begin(answer, message, None)
+                await self._begin(sender, message, None)
             else:
-                await self._complete(answer, message, growing)
+                await self._complete(sender, message, growing)
 
     async def _run(self, sender: Sender, turn: Turn, show: Show | None = None) -> Message | None:
         turn = replace(turn, desk=AnswerDesk(sender, turn))
         async with sender.adapter.working(sender.key, turn.thread):
             return await run_handler(self._handler, turn, self._limits.handler_timeout_s, show)
 
-    async def _begin(self, answer: Answer, message: Message | None, reason: str | None) -> None:
+    async def _begin(self, sender: Sender, message: Message | None, reason: str | None) -> None:
         """Store a whole answer, and send it."""
+        answer = sender.answer
         if message is None:
             await self._finish(answer, "skipped", "The handler had no answer.")
             return
-        texts = posts_of(self._adapters[answer.key.platform], message)
+        texts = posts_of(sender.adapter, message)
         begin = partial(self._provider.begin_sending, answer.id, self._owner, message, texts, reason=reason)
         parts = await until_kept(self._attachments.write, [message], begin)
-        await self._send(answer, parts, look=False, reason=reason)
+        await self._send(sender, parts, look=False, reason=reason)
 
     async def _complete(
-        self, answer: Answer, message: Message | None, growing: Growing | None = None, reason: str | None = None
+        self, sender: Sender, message: Message | None, growing: Growing | None = None, reason: str | None = None
     ) -> None:
         """Store the whole text of an answer that grew, and bring its posts to it; None leaves what there is."""
-        sender = self._sender(answer)
+        answer = sender.answer
         parts = await until_kept(self._provider.get_parts, answer.id)
         if growing is None or growing.has_failed:  # or it grew in a process, or a try, that is over
             if not await self._tried(answer, sender.find(parts)):
@@ -179,19 +183,19 @@ class Delivery:
         texts = texts or [part.text for part in parts if part.text]
         grow = self._provider.grow_answer
         parts = await until_kept(grow, answer.id, self._owner, content, texts or [content], is_whole=True)
-        await self._send(answer, parts, look=False, reason=reason, growing=growing)
+        await self._send(sender, parts, look=False, reason=reason, growing=growing)
 
     async def _send(
-        self, answer: Answer, parts: list[Part], *, look: bool, reason: str | None, growing: Growing | None = None
+        self, sender: Sender, parts: list[Part], *, look: bool, reason: str | None, growing: Growing | None = None
     ) -> None:
         """Bring the parts out, and end the answer.
 
         Args: look: whether a part may have been posted already, by us or by a process that died. reason: why the answer
             failed, when the parts tell the person so.
         """
-        sending = growing.finish(parts) if growing else self._sender(answer).send(parts, look=look)
-        if await self._tried(answer, sending):
-            await self._finish(answer, "failed" if reason else "sent", reason)
+        sending = growing.finish(parts) if growing else sender.send(parts, look=look)
+        if await self._tried(sender.answer, sending):
+            await self._finish(sender.answer, "failed" if reason else "sent", reason)
 
     async def _tried(self, answer: Answer, step: Awaitable[object]) -> bool:
         """Take a step on the platform; False when the answer was given back, or ended, because of what it said."""
@@ -219,31 +223,32 @@ class Delivery:
         delay_s = POST_BACK_OFF_S if error.retry_after_s is None else error.retry_after_s
         await self._give_back(answer, delay_s, error.message, counts=False, is_certain=error.is_certain)
 
-    async def _count_a_try(self, answer: Answer, reason: str) -> None:
+    async def _count_a_try(self, sender: Sender, reason: str) -> None:
         """Give an answer back after a try that made none, or end it and tell the person after the last."""
+        answer = sender.answer
         log.error("Answer %s, try %d of %d: %s", answer.id, answer.tries + 1, len(BACK_OFF_S) + 1, reason)
         if answer.tries < len(BACK_OFF_S):
             await self._give_back(answer, BACK_OFF_S[answer.tries], reason, counts=True)
         else:
             log.error("Answer %s has failed; the person is told so.", answer.id)
-            await self._fail(answer, reason)
+            await self._fail(sender, reason)
 
-    async def _fail(self, answer: Answer, reason: str) -> None:
-        told = self._limits.failure_text
+    async def _fail(self, sender: Sender, reason: str) -> None:
+        answer, told = sender.answer, self._limits.failure_text
         try:
             parts = await until_kept(self._provider.get_parts, answer.id)
             if not parts:
-                await self._begin(answer, Message(role="assistant", content=told), reason)
+                await self._begin(sender, Message(role="assistant", content=told), reason)
                 return
             stands = await until_kept(self._provider.get_answer, answer.id)
             if stands is not None and stands.is_growing:
                 whole = Message(role="assistant", content=f"{await self._text_so_far(parts)}\n\n{told}")
-                await self._complete(answer, whole, reason=reason)
+                await self._complete(sender, whole, reason=reason)
                 return
         except (AnswerLostError, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001  # not even this can be said; the answer must end all the same
-            log.error("Answer %s: nobody is told, %s at %s.", answer.id, type(error).__name__, place_of(error))
+            log.error("Answer %s: nobody is told, %s.", answer.id, named(error))
         # It was made, and may have been posted in part.
         await self._finish(answer, "failed", reason)
 

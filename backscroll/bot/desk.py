@@ -7,9 +7,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-from backscroll.bot.handling import SAID
+from backscroll.bot.handling import own_copy
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Turn
 from backscroll.errors import AdapterError, AdapterUnavailableError
@@ -37,10 +37,11 @@ class AnswerDesk:
         external = ExternalId.of_message(message.platforms, {})
         if external is None:
             return
-        user_id = await self._patiently(sender.adapter.react, sender.key, external.id, emoji)
+        user_id = await self._patiently(sender.adapter.react, sender.key, external, emoji)
         # As old as its message: whatever the platform says of it by itself is later.
+        kept = sender.adapter.kept_emoji(emoji)
         await until_kept(
-            sender.provider.record_reaction, external, emoji, user_id, added=True, event_at=message.created_at
+            sender.provider.record_reaction, external, kept, user_id, added=True, event_at=message.created_at
         )
 
     async def post(self, content: str | Message) -> Message:
@@ -48,21 +49,22 @@ class AnswerDesk:
         sender, provider = self._sender, self._sender.provider
         self._count += 1
         given = content if isinstance(content, Message) else Message(role="assistant", content=content)
-        # A message of its own, as one that is returned: a handler may post one that the thread has.
-        said: dict[str, Any] = {name: getattr(given, name) for name in SAID}
-        message = Message(id=f"{sender.answer.id}.{self._count}", role="assistant", **said)
+        message = own_copy(given, id=f"{sender.answer.id}.{self._count}")
         texts = posts_of(sender.adapter, message)
         begin = partial(provider.begin_post, sender.answer.id, sender.owner, message, texts)
         # What is stored already may have been posted, by a try or a process that is over.
-        look, is_sent = await until_kept(provider.get_message, message.id) is not None, False
-        while not is_sent:  # the handler's own time is the limit
+        look = await until_kept(provider.get_message, message.id) is not None
+
+        async def send() -> None:
+            nonlocal look
             parts = await until_kept(sender.attachments.write, [message], begin)
             try:
                 await sender.send(parts, look=look)
-                is_sent = True
             except AdapterUnavailableError as error:
                 look = not error.is_certain
-                await asyncio.sleep(error.retry_after_s or RETRY_S)
+                raise
+
+        await self._patiently(send)
         found = await until_kept(provider.get_message, message.id)
         return message if found is None else found[1]
 

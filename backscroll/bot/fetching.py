@@ -14,8 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from backscroll.adapters.base import Adapter
-from backscroll.bot.handling import place_of
-from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError
+from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Attachment, Message
@@ -162,5 +161,5 @@ class Fetching:
 
 
 def _tell(error: Exception) -> None:
-    told = error.message if isinstance(error, BackscrollError) else f"{type(error).__name__} at {place_of(error)}"
+    told = error.message if isinstance(error, BackscrollError) else f"{named(error)}"
     log.warning("Files wait: %s", told)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 
-from backscroll.adapters.base import Question, Stream
+from backscroll.adapters.base import Stream
 from backscroll.bot.sending import Sender, until_kept
 from backscroll.storage.models import Message
 from backscroll.storage.records import Part
@@ -28,9 +28,8 @@ STOP_S = 1.0
 class Growing:
     """Shows one answer's text so far as long as it is entered."""
 
-    def __init__(self, sender: Sender, question: Question) -> None:
+    def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._question = question
         self._text = ""
         self._streams: dict[int, Stream] = {}
         self._task: asyncio.Task[None] | None = None
@@ -70,7 +69,7 @@ class Growing:
             stream = self._streams.get(part.number)
             if stream is not None and part.state == "waiting" and part.external is not None and part.text:
                 await stream.close(part.text)
-                await self._sender.mark(part, stream.external_id)
+                await self._sender.mark(part, stream.external)
         done = [part.number for part in parts if part.number in self._streams and part.text]
         await self._sender.send([part for part in parts if part.number not in done], look=False)
 
@@ -117,9 +116,10 @@ class Growing:
         return parts
 
     async def _open(self, part: Part) -> None:
-        self._sender.lease.must_hold(self._sender.answer.id)
-        with self._sender.own_posts.posting(self._sender.key):
-            stream = await self._sender.adapter.open_stream(self._question, part)
-            await self._sender.mark(part, stream.external_id)
+        sender, question = self._sender, await self._sender.question()
+        sender.lease.must_hold(sender.answer.id)
+        with sender.own_posts.posting(sender.key):
+            stream = await sender.adapter.open_stream(question, part)
+            await sender.mark(part, stream.external)
         self._streams[part.number] = stream
         await stream.show(part.text)

@@ -11,17 +11,15 @@ import inspect
 import os
 import sysconfig
 import threading
-import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from backscroll.bot.turn import Turn
-from backscroll.errors import AdapterError, BackscrollError
+from backscroll.errors import AdapterError, BackscrollError, named
 from backscroll.storage.models import Message
 
-SAID = ("content", "name", "source", "attributes", "attachments", "tool_calls", "metrics", "token_count")
-"""What is taken from a `Message` that a handler returns; where and when it stands is given by posting it."""
+_SAID = ("content", "name", "source", "attributes", "attachments", "tool_calls", "metrics", "token_count")
 
 Handler = Callable[[Turn], Any]
 
@@ -38,6 +36,15 @@ class HandlerError(BackscrollError):
 
 Show = Callable[[str], None]
 """Takes the whole text so far."""
+
+
+def own_copy(message: Message, **given: Any) -> Message:
+    """Return a message that says what a handler's says, as an assistant's own: the handler may have more uses for it.
+
+    Where and when it stands is given by posting it.
+    """
+    said = {name: getattr(message, name) for name in _SAID}
+    return Message(role="assistant", **said, **given)
 
 
 async def run_handler(handler: Handler, turn: Turn, timeout_s: float, show: Show | None = None) -> Message | None:
@@ -62,21 +69,6 @@ async def run_handler(handler: Handler, turn: Turn, timeout_s: float, show: Show
             await _stop(task)
 
 
-def place_of(error: BaseException) -> str:
-    """Return where an exception was raised, `file.py:12`."""
-    return _name_of(traceback.extract_tb(error.__traceback__))
-
-
-def _place_in_handler(error: BaseException) -> str:
-    """Return the last line of the user's own that an exception came through, else where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return _name_of([frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)] or frames)
-
-
-def _name_of(frames: Sequence[traceback.FrameSummary]) -> str:
-    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "an unknown place"
-
-
 async def _make_message(handler: Handler, turn: Turn, show: Show | None) -> Message | None:
     # No text and no other exception leaves this task: asyncio's debug mode logs what a task ended with.
     try:
@@ -84,7 +76,7 @@ async def _make_message(handler: Handler, turn: Turn, show: Show | None) -> Mess
     except (HandlerError, asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001  # a handler may raise anything; SystemExit ends its answer, never the bot
-        fact = f"The handler raised {type(error).__name__} at {_place_in_handler(error)}."
+        fact = f"The handler raised {named(error, outside=_NOT_THEIRS)}."
         if isinstance(error, AdapterError):  # the platform's own word; storage's may name an id that is somebody's text
             fact = f"{fact[:-1]}: {error.message}"
     else:
@@ -98,9 +90,7 @@ def _message_of(result: Any) -> Message | None:
     if isinstance(result, str):
         return Message(role="assistant", content=result)
     if isinstance(result, Message) and result.role == "assistant":
-        # A message of its own: a handler may return one again and again, or one that the thread has.
-        said = {name: getattr(result, name) for name in SAID}
-        return Message(role="assistant", **said) if result.text.strip() or result.attachments else None
+        return own_copy(result) if result.text.strip() or result.attachments else None
     raise _wrong(
         f"a {type(result).__name__}" if not isinstance(result, Message) else f"a message of role {result.role}"
     )

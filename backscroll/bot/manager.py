@@ -16,17 +16,20 @@ from backscroll.adapters.events import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
+    PlaceDeleted,
     ReactionAdded,
     ReactionRemoved,
+    ReactionsCleared,
+    ThreadChanged,
 )
 from backscroll.bot.backfill import Backfill
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import CONTEXTS
 from backscroll.errors import EchoPendingError
-from backscroll.storage.keys import ChannelMove, ThreadKey
+from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey, place_fields
 from backscroll.storage.models import Message, Thread, short_title
 from backscroll.storage.provider import StorageProvider
-from backscroll.storage.records import Arrival, Asks
+from backscroll.storage.records import Arrival, Asks, Recorded
 from backscroll.storage.values import clean_text, utc_now
 
 LATE = timedelta(seconds=3)
@@ -37,6 +40,9 @@ ECHO_WAIT_S = 2.0
 
 NEWEST_COUNT = 20
 """Messages among which a thread's newest is looked for: what was read back stands behind newer ones."""
+
+DELETED_COUNT = 100
+"""Threads of a place that are deleted at once."""
 
 _SOURCES: dict[AuthorKind, str] = {"person": "user", "bot": "agent", "self": "agent"}
 
@@ -83,14 +89,14 @@ class ConversationManager:
         *,
         files_changed: Callable[[], None] = lambda: None,
         adapters: Mapping[str, Adapter] | None = None,
-        live_for: timedelta = timedelta(hours=24),
+        live_for: Mapping[str, timedelta] | None = None,
         own_posts: OwnPosts | None = None,
     ) -> None:
         self.provider = provider
         self._policy = policy or Policy()
         self._asked = asked
         self._files_changed = files_changed
-        self._backfill = Backfill(provider, adapters or {}, live_for)
+        self._backfill = Backfill(provider, adapters or {}, live_for or {})
         self._can_read_back = bool(adapters)
         self._own_posts = own_posts or OwnPosts()
 
@@ -100,7 +106,8 @@ class ConversationManager:
         A message is kept in the thread that lives at its key; one is made when the message asks for an answer, or when
         everything is recorded. With the first that asks in a thread of others, the messages before it are kept too. An
         edit, deletion or reaction that comes before its message waits for it. A post of this bot's that is no answer is
-        kept where the thread is known.
+        kept where the thread is known. A repeat brings an edit that nobody heard. With a place that is gone go the
+        threads that live there.
 
         Raises: StorageUnavailableError: it is not kept, or nobody knows. ValueError: no backend could hold it.
         """
@@ -114,10 +121,15 @@ class ConversationManager:
             case MessageDeleted(external, deleted_at):
                 if await self.provider.record_deletion(external, deleted_at):
                     self._files_changed()
-            case ReactionAdded(external, emoji, user_id, event_at):
-                await self.provider.record_reaction(external, emoji, user_id, added=True, event_at=event_at)
-            case ReactionRemoved(external, emoji, user_id, event_at):
-                await self.provider.record_reaction(external, emoji, user_id, added=False, event_at=event_at)
+            case ReactionAdded(external, emoji, user_id, at) | ReactionRemoved(external, emoji, user_id, at):
+                added = isinstance(event, ReactionAdded)
+                await self.provider.record_reaction(external, emoji, user_id, added=added, event_at=at)
+            case ReactionsCleared():
+                await self._clear_reactions(event)
+            case ThreadChanged(key, title, place):
+                await self.provider.change_place(key, title=title, place=place)
+            case PlaceDeleted():
+                await self._delete_place(event)
             case ChannelMove():
                 await self.provider.move_channel(event)
 
@@ -132,9 +144,9 @@ class ConversationManager:
         """
         await self._backfill.catch_up(platform, workspace, self._keep_late)
 
-    async def keep_watermark(self, platform: str, workspace: str) -> None:
-        """Note that all that was said in a workspace until now is kept, or will be delivered."""
-        await self._backfill.keep_watermark(platform, workspace)
+    async def keep_watermark(self, platform: str, workspace: str, at: datetime | None = None) -> None:
+        """Note that all that was said in a workspace until an instant, None is now, is kept, or will be delivered."""
+        await self._backfill.keep_watermark(platform, workspace, at)
 
     async def fill(self, key: ThreadKey) -> None:
         """Keep what stands in a thread that was begun without us; what is older than its first question asks nothing.
@@ -146,6 +158,19 @@ class ConversationManager:
     async def keep_context(self, key: ThreadKey, context: dict[str, Any]) -> None:
         """Keep what the platform says of where a person is while they talk to the bot; the last one stands."""
         await self.provider.set(CONTEXTS, key.alias, context)
+
+    def answers(self, event: MessagePosted) -> bool:
+        """Tell whether a message would be answered, whatever its thread is."""
+        return self._policy.asks(event) == "yes"
+
+    async def key_of(self, external: ExternalId) -> ThreadKey | None:
+        """Return the key of the thread that keeps a message; None when it is not kept, or lives at no key there."""
+        found = await self.provider.find_external(external)
+        aliases = [] if found is None else await self.provider.get_thread_aliases(found[0])
+        keys = [key for alias in aliases if (key := ThreadKey.from_alias(alias)) is not None]
+        there = [key for key in keys if (key.platform, key.workspace) == (external.platform, external.workspace)]
+        # One thread may live at several keys: where the message itself stands comes first.
+        return min(there, key=lambda key: external.channel not in (key.channel, key.thread), default=None)
 
     async def recent_threads(self, limit: int) -> list[Thread]:
         """Return the newest threads without their messages, newest first."""
@@ -177,29 +202,54 @@ class ConversationManager:
             await self.record(event)
 
     async def _record_message(self, event: MessagePosted, asks: Asks) -> None:
-        external = event.key.message(event.external_id)
         is_echo = event.author_kind == "self" and not event.is_late
-        if is_echo and await self._own_posts.is_known(event.key, external, ECHO_WAIT_S):
+        if is_echo and await self._own_posts.is_known(event.key, event.external, ECHO_WAIT_S):
             return
         earlier: list[MessagePosted] | None = []
-        may_join = self._can_read_back and asks == "yes" and event.is_reply and not event.is_late
+        may_join = self._can_read_back and asks == "yes" and event.is_reply
         if may_join and not await self.provider.is_joined(event.key.alias):
-            earlier = await self._backfill.earlier(event)
+            # Nobody waits for one that was read back; what stands before it is read when it is answered.
+            earlier = None if event.is_late else await self._backfill.earlier(event)
         # A mention that Slack delivers late may have replies by now, which were dropped as nobody's.
         begins = asks == "yes" and not (event.is_late or event.is_reply or event.is_direct)
         is_old = begins and self._can_read_back and utc_now() - event.created_at > LATE
         is_partial = earlier is None or is_old
         before = [self._arrival(each, "no") for each in earlier or ()]
-        arrival = self._arrival(event, asks, title=before[0].title if before else None, is_partial=is_partial)
+        title = event.thread_title or (before[0].title if before else None)
+        arrival = self._arrival(event, asks, title=title, is_partial=is_partial)
         recorded = await self._record_patiently(arrival, before)
         if recorded is None:
             return
+        if event.edited_at is not None and not recorded.is_new:
+            await self._apply_edit(event, event.edited_at, recorded.message)
         if recorded.asked:
             self._asked()
         if arrival.fetches or any(each.fetches for each in before):
             self._files_changed()
 
-    async def _record_patiently(self, arrival: Arrival, before: list[Arrival]) -> Any:
+    async def _apply_edit(self, event: MessagePosted, edited_at: datetime, kept: Message) -> None:
+        """Let a message that is kept say what it says by now, unless it was us who edited it, or it says so already."""
+        is_newer = kept.edited_at is None or kept.edited_at < edited_at
+        if event.author_kind != "self" and is_newer and kept.deleted_at is None:
+            await self.provider.record_edit(event.external, clean_text(event.text), edited_at)
+
+    async def _clear_reactions(self, event: ReactionsCleared) -> None:
+        found = await self.provider.find_external(event.external)
+        for emoji, users in (found[1].reactions if found is not None else {}).items():
+            for user_id in users if event.emoji in (None, emoji) else ():
+                await self.provider.record_reaction(
+                    event.external, emoji, user_id, added=False, event_at=event.event_at
+                )
+
+    async def _delete_place(self, event: PlaceDeleted) -> None:
+        """Delete what lives in a place that is gone, some threads at once."""
+        place = place_fields(event.platform, event.workspace, event.channel, event.thread)
+        find = self.provider.find_by_platform
+        while threads := await find(event.platform, place, limit=DELETED_COUNT, with_messages=False):
+            await self.provider.delete_threads([thread.id for thread in threads])
+            self._files_changed()
+
+    async def _record_patiently(self, arrival: Arrival, before: list[Arrival]) -> Recorded | None:
         deadline = asyncio.get_running_loop().time() + (0.0 if arrival.is_late else ECHO_WAIT_S)
         while True:
             try:
@@ -212,7 +262,6 @@ class ConversationManager:
     def _arrival(
         self, event: MessagePosted, asks: Asks, *, title: str | None = None, is_partial: bool = False
     ) -> Arrival:
-        external = event.key.message(event.external_id)
         is_ours = event.author_kind == "self"
         late = {"backfilled": True} if event.is_late else {}
         return Arrival(
@@ -221,16 +270,17 @@ class ConversationManager:
                 role="assistant" if is_ours else "user",
                 content=event.text,
                 source={"type": _SOURCES[event.author_kind], "id": event.author_id, "name": event.author_name},
-                platforms=external.platforms,
+                platforms=event.external.platforms,
                 attributes=event.attributes | late,
                 attachments=[file.model_copy() for file in event.files],
                 reactions=event.reactions,
                 created_at=event.created_at,
+                edited_at=event.edited_at,
             ),
-            external=external,
+            external=event.external,
             asks=asks,
             opens=asks == "yes" or self._policy.record == "all",
-            title=title or short_title(event.text),
+            title=title or event.thread_title or short_title(event.text),
             user_id=None if is_ours else event.author_id,
             place={} if event.channel_name is None else {"channel_name": event.channel_name},
             is_partial=is_partial,

@@ -7,7 +7,7 @@ Proved by `tests/unit/bot/test_delivery.py` and `tests/scenario/test_slack_kill.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter, Question
@@ -16,7 +16,7 @@ from backscroll.bot.own_posts import OwnPosts
 from backscroll.errors import AdapterError, AdapterUnavailableError, FileGoneError, StorageUnavailableError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Attachment, Message
+from backscroll.storage.models import Attachment, Message, short_title
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, Part
 
@@ -41,7 +41,7 @@ async def until_kept(step: Callable[P, Awaitable[T]], *args: P.args, **named: P.
             delay_s = min(2 * delay_s, 5.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sender:
     """Posts what one answer is made of, for the owner who has it."""
 
@@ -52,6 +52,7 @@ class Sender:
     owner: str
     own_posts: OwnPosts
     lease: Lease
+    _question: Question | None = field(default=None, init=False, repr=False)
 
     @property
     def key(self) -> ThreadKey:
@@ -98,26 +99,31 @@ class Sender:
                 await self.mark(part, posted[part.number])
         return [part for part in parts if part not in unknown or part.number not in posted]
 
-    async def mark(self, part: Part, external_id: str) -> None:
+    async def mark(self, part: Part, external: ExternalId) -> None:
         """Note where a part is posted."""
-        external, provider = self.key.message(external_id), self.provider
+        provider = self.provider
         await until_kept(
             provider.mark_sent, self.answer.id, self.owner, part.number, external, message_id=part.message_id
         )
         self.own_posts.add(external)
 
     async def question(self) -> Question:
-        """Tell what is answered."""
-        found = await until_kept(self.provider.get_message, self.answer.message_id)
-        return Question(self.key, None, None) if found is None else self.question_of(found[1])
+        """Tell what is answered; it is looked up once, and not at all after `take_question`."""
+        if self._question is None:
+            found = await until_kept(self.provider.get_message, self.answer.message_id)
+            if found is None:
+                return Question(self.key, None, None)
+            return self.take_question(found[1])
+        return self._question
 
-    def question_of(self, message: Message) -> Question:
-        """Tell what is answered when its message is at hand."""
+    def take_question(self, message: Message) -> Question:
+        """Take the message that is answered, which is at hand."""
         external = ExternalId.of_message(message.platforms, {})
-        author_id = (message.source or {}).get("id")
-        return Question(self.key, None if external is None else external.id, author_id)
+        author_id, title = (message.source or {}).get("id"), short_title(message.text) or ""
+        self._question = Question(self.key, external, author_id, title)
+        return self._question
 
-    async def _settle(self, part: Part) -> str:
+    async def _settle(self, part: Part) -> ExternalId:
         while True:
             try:
                 return await self._settle_now(part)
@@ -127,19 +133,22 @@ class Sender:
                     raise
             await asyncio.sleep(wait_s)
 
-    async def _settle_now(self, part: Part) -> str:
-        self.lease.must_hold(self.answer.id)
-        adapter, key = self.adapter, self.key
+    async def _settle_now(self, part: Part) -> ExternalId:
         if part.external is None:
-            if part.kind != "file":
-                return await adapter.post(key, part)
-            attachment, content = await self._file(part)
-            return await adapter.upload(key, part, attachment, content)
+            return await self._post(part)
+        self.lease.must_hold(self.answer.id)
         if part.text:
-            await adapter.edit(key, part.external.id, part.text)
+            await self.adapter.edit(self.key, part.external, part.text)
         else:
-            await adapter.remove(key, part.external.id)
-        return part.external.id
+            await self.adapter.remove(self.key, part.external)
+        return part.external
+
+    async def _post(self, part: Part) -> ExternalId:
+        question, file = await self.question(), await self._file(part) if part.kind == "file" else None
+        self.lease.must_hold(self.answer.id)
+        if file is None:
+            return await self.adapter.post(question, part)
+        return await self.adapter.upload(question, part, *file)
 
     async def _file(self, part: Part) -> tuple[Attachment, bytes]:
         found = await until_kept(self.provider.get_message, part.message_id)

@@ -50,8 +50,7 @@ class ThreadKey:
     @property
     def platforms(self) -> dict[str, dict[str, Any]]:
         """What `Thread.platforms` says of this key, such as `{"slack": {"team": …, "channel": …, "thread_ts": …}}`."""
-        workspace, channel, thread, _ = _FIELDS.get(self.platform, _OTHER)
-        return {self.platform: {workspace: self.workspace, channel: self.channel, thread: self.thread}}
+        return {self.platform: place_fields(self.platform, self.workspace, self.channel, self.thread)}
 
     def moved(self, channel: str) -> Self:
         """Return the key after its channel got another id; in a DM the thread part follows it."""
@@ -127,6 +126,13 @@ def alias_range(*parts: str) -> tuple[str, str]:
     """Return the texts between which, the second excluded, the aliases lie whose keys begin with these parts."""
     start = _join(*parts)
     return f"{start}:", f"{start};"
+
+
+def place_fields(platform: str, workspace: str, channel: str, thread: str | None = None) -> dict[str, Any]:
+    """Return what threads say of their place that live in a channel, or at one key in it."""
+    fields = _FIELDS.get(platform, _OTHER)
+    there = {fields[0]: workspace, fields[1]: channel}
+    return there if thread is None else there | {fields[2]: thread}
 
 
 def thread_field(platform: str) -> str | None:

@@ -1,10 +1,9 @@
 """Each provider that the claims run on, empty and ready. A backend that cannot be had is an error, never a skip."""
 
-import asyncio
 import secrets
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from backscroll.storage import memory, sql
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
 from tests.contract.six import SixProvider
-from tests.servers.postgres import Postgres
+from tests.servers.prepared import PreparedDatabases
 
 Opener = Callable[[], AbstractAsyncContextManager[StorageProvider]]
 
@@ -35,14 +34,6 @@ async def opened(provider: StorageProvider) -> AsyncIterator[StorageProvider]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an SQLite file with the schema and nothing in it."""
-    path = tmp_path_factory.mktemp("contract") / "template.db"
-    asyncio.run(_migrate(str(path)))
-    return path
-
-
-@pytest.fixture(scope="session")
 def memory_template(sqlite_template: Path) -> Path:
     """Give a copy of the template without WAL, which a database in memory cannot have."""
     path = sqlite_template.with_name("memory.db")
@@ -50,21 +41,6 @@ def memory_template(sqlite_template: Path) -> Path:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     return path
-
-
-@pytest.fixture(scope="session")
-def postgres_template(postgres_server: Postgres) -> Iterator[str]:
-    """Give the name of a PostgreSQL database with the schema and nothing in it."""
-    name = f"backscroll_test_{secrets.token_hex(8)}"
-    asyncio.run(postgres_server.create_database(name))
-    asyncio.run(_migrate(postgres_server.url(name)))
-    yield name
-    asyncio.run(postgres_server.drop_database(name))
-
-
-async def _migrate(url: str) -> None:
-    async with opened(sql.Provider(url)):
-        pass
 
 
 @pytest.fixture
@@ -106,18 +82,13 @@ def open_sqlite_file(sqlite_template: Path, tmp_path: Path) -> Opener:
 
 
 @pytest.fixture
-def open_postgres(postgres_server: Postgres, postgres_template: str) -> Opener:
+def open_postgres(prepared_databases: PreparedDatabases) -> Opener:
     @asynccontextmanager
-    async def open_copy() -> AsyncIterator[StorageProvider]:
-        name = f"backscroll_test_{secrets.token_hex(8)}"
-        await postgres_server.create_database(name, postgres_template)
-        try:
-            async with opened(sql.Provider(postgres_server.url(name))) as provider:
-                yield provider
-        finally:
-            await postgres_server.drop_database(name)
+    async def open_emptied() -> AsyncIterator[StorageProvider]:
+        async with prepared_databases.one() as url, opened(sql.Provider(url)) as provider:
+            yield provider
 
-    return open_copy
+    return open_emptied
 
 
 @pytest.fixture(params=["memory", "six", "sqlite_file", "sqlite_memory", "postgres"])

@@ -44,7 +44,7 @@ def key(name: str) -> ThreadKey:
 
 
 def posted(key: ThreadKey, text: str = "hello") -> MessagePosted:
-    return MessagePosted(key, "1.1", "U1", text, NOW, is_direct=True)
+    return MessagePosted(key, key.message("1.1"), "U1", text, NOW, is_direct=True)
 
 
 async def only_message(provider: StorageProvider, key: ThreadKey) -> Message:
@@ -105,7 +105,7 @@ async def test_message_delivered_twice_is_kept_once(open_provider: Opener, key: 
 async def test_edit_that_overtakes_its_message_holds(open_provider: Opener, key: ThreadKey) -> None:
     async with open_provider() as provider:
         manager = ConversationManager(provider)
-        await manager.record(MessagePosted(key, "1.0", "U1", "first", NOW, is_direct=True))
+        await manager.record(MessagePosted(key, key.message("1.0"), "U1", "first", NOW, is_direct=True))
         await manager.record(MessageEdited(key, key.message("1.1"), "better", NOW + timedelta(seconds=1)))
         await manager.record(posted(key))
         thread = await manager.thread_at(key)
@@ -134,13 +134,14 @@ async def test_reaction_that_overtakes_its_message_stands(open_provider: Opener,
 # Posting
 
 
-async def test_post_returns_an_id_that_the_channel_can_name(
+async def test_post_returns_where_it_stands(
     adapter: Adapter, key: ThreadKey, capfd: pytest.CaptureFixture[str]
 ) -> None:
     part = Part("m1", 1, "m1.1", "an answer", "waiting")
     async with adapter:
-        external_id = await adapter.post(key, part)
-    assert key.message(external_id).id == external_id
+        external = await adapter.post(Question(key, key.message("1.0"), "U1", "hello"), part)
+    assert ExternalId.of_message(external.platforms, {}) == external
+    assert (external.platform, external.workspace) == (key.platform, key.workspace)
     assert "an answer" in capfd.readouterr().out
 
 
@@ -150,4 +151,4 @@ async def test_find_posted_finds_nothing_that_was_not_posted(adapter: Adapter, k
 
     async with adapter:
         part = Part("m1", 1, "m1.1", "an answer", "waiting")
-        assert await adapter.find_posted(Question(key, "1.0", "U1"), [part], is_kept) == {}
+        assert await adapter.find_posted(Question(key, key.message("1.0"), "U1"), [part], is_kept) == {}

@@ -18,6 +18,8 @@ from textwrap import dedent
 from types import TracebackType
 from typing import Any, Self
 
+from tests.scenario.forks import Forked, Forks
+
 PATIENCE_S = 30.0
 
 TAKE_TERMINAL = (
@@ -29,13 +31,21 @@ TAKE_TERMINAL = (
 class Program:
     """One run of the program, killed at the latest when it is left."""
 
-    def __init__(self, command: list[str], directory: Path, environment: Mapping[str, str], **streams: Any) -> None:
-        given: dict[str, Any] = {
-            "stdin": subprocess.PIPE,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-        } | streams
-        self.process = subprocess.Popen[bytes](command, cwd=directory, env=environment, **given)
+    def __init__(
+        self,
+        command: list[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        forks: Forks | None = None,
+        **streams: Any,
+    ) -> None:
+        self.process: subprocess.Popen[bytes] | Forked
+        if forks is not None:
+            self.process = forks.start(command[2:], directory, environment)
+        else:
+            given: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | streams
+            self.process = subprocess.Popen(command, cwd=directory, env=environment, **given)
         self._output: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
         self._start = {"out": 0, "err": 0}
         self._readers = [
@@ -157,8 +167,9 @@ class Terminal(Program):
 class Home:
     """A directory with a configuration, the modules that it names, and the program that runs there."""
 
-    def __init__(self, directory: Path, bytecode: Path) -> None:
+    def __init__(self, directory: Path, bytecode: Path, forks: Callable[[], Forks] | None = None) -> None:
         self.directory = directory
+        self._forks = forks
         # The tests' own PYTHONDONTWRITEBYTECODE would make each start compile all of it anew.
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         self.environment |= {"PYTHONPYCACHEPREFIX": str(bytecode)}
@@ -193,10 +204,14 @@ class Home:
         return [sys.executable, "-m", "backscroll.bot", *arguments]
 
     def start(self, *arguments: str, **options: Any) -> Program:
-        """Start the program; `run` without arguments. What is called like no stream is an environment variable."""
+        """Start the program; `run` without arguments. What is called like no stream is an environment variable.
+
+        One that is to be killed, by KILL_AT, is forked where the program has been imported: its start is not claimed.
+        """
         streams = {name: options.pop(name) for name in ("stdin", "stdout", "stderr") if name in options}
+        forks = self._forks() if self._forks is not None and "KILL_AT" in options and not streams else None
         command = self.command(*(arguments or ("run",)))
-        return Program(command, self.directory, self.environment | options, **streams)
+        return Program(command, self.directory, self.environment | options, forks=forks, **streams)
 
     def open_terminal(self, *arguments: str) -> Terminal:
         """Start the program in a terminal; `run` without arguments."""

@@ -9,65 +9,60 @@ async with on_stage(url) as stage:
 """
 
 import asyncio
-import inspect
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import aiohttp
 
-from backscroll.bot.app import run_bot
-from backscroll.bot.config import AdapterConfigs, BotConfig, Config, SlackConfig, SlackHttpConfig, StorageConfig
+from backscroll.bot.config import AdapterConfigs, BotConfig, Config, SlackConfig, SlackHttpConfig
 from backscroll.bot.handling import Handler
-from backscroll.bot.turn import Turn
 from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Message, Thread
-from backscroll.storage.records import UNFINISHED, Answer, RejectedEvent
-from backscroll.storage.sql import Provider
 from backscroll.storage.store import ThreadStore
 from backscroll.testing import FakeSlack
 from backscroll.testing.slack.models import Channel, Team, User
 from backscroll.testing.slack.models import Message as Said
+from tests.scenario.stage import BaseStage, config_with, plus, running_until
+
+__all__ = [
+    "MODES",
+    "PATH",
+    "Mode",
+    "Stage",
+    "config_of",
+    "external_of",
+    "free_port",
+    "key_of",
+    "on_stage",
+    "plus",
+    "running",
+    "workspace_of",
+]
 
 Mode = Literal["socket", "http"]
 MODES: tuple[Mode, ...] = ("socket", "http")
 PATH = "/slack/events"
 
 
-async def plus(turn: Turn) -> str:
-    """Answer with what was said."""
-    return f"+ {turn.message.text}"
-
-
-@dataclass
-class Stage:
+@dataclass(kw_only=True)
+class Stage(BaseStage[Said]):
     """FakeSlack with a person in a channel, what is kept, and the turns that the handler was given."""
 
     slack: FakeSlack
-    store: ThreadStore
-    url: str
     anna: User
     general: Channel
-    turns: list[Turn] = field(default_factory=list)
-    bot: "asyncio.Task[None] | None" = None
 
-    async def until(self, condition: Callable[[], Awaitable[object] | object]) -> None:
-        """Wait for a condition, as `FakeSlack.until`; a bot that ended before it raises what it ended with."""
+    @property
+    def platform(self) -> FakeSlack:
+        return self.slack
 
-        async def holds() -> bool:
-            found = condition()
-            if inspect.isawaitable(found):
-                found = await found
-            if not found and self.bot is not None and self.bot.done() and not self.bot.cancelled():
-                self.bot.result()
-                raise AssertionError("The bot has ended.")
-            return bool(found)
+    def key_of(self, said: Said) -> ThreadKey:
+        return key_of(said)
 
-        is_so: bool = await self.slack.until(holds)
-        assert is_so
+    def external_of(self, said: Said) -> ExternalId:
+        return external_of(said)
 
     async def answered(self, channel: Channel, count: int = 1) -> list[str]:
         """Wait until the bot has posted so much in a channel and all is acknowledged and kept; return the texts."""
@@ -76,45 +71,6 @@ class Stage:
         posted = self.slack.posted_by_bot(channel)
         assert len(posted) == count, posted
         return posted
-
-    async def settled(self) -> None:
-        """Wait until every event is acknowledged, and no answer is due or under way."""
-
-        async def is_settled() -> bool:
-            await self.slack.quiet()
-            return not [each for each in await self.answers() if each.state in UNFINISHED]
-
-        await self.until(is_settled)
-        await self.slack.quiet()
-
-    # What is kept
-
-    async def threads(self) -> list[Thread]:
-        """Return all threads, oldest first."""
-        threads, _ = await self.store.list_threads(limit=1_000)
-        return threads[::-1]
-
-    async def thread_at(self, said: Said) -> Thread | None:
-        """Return the thread that lives where a message of Slack's stands."""
-        return await self.store.provider.get_by_alias(key_of(said).alias)
-
-    async def said_at(self, said: Said) -> list[tuple[str, str]]:
-        """Return the roles and texts of the thread where a message of Slack's stands; nothing when there is none."""
-        thread = await self.thread_at(said)
-        return [] if thread is None else [(message.role, message.text) for message in thread.messages]
-
-    async def kept(self, said: Said) -> Message | None:
-        """Return what is kept of a message of Slack's."""
-        found = await self.store.provider.find_external(external_of(said))
-        return None if found is None else found[1]
-
-    async def answers(self) -> list[Answer]:
-        """Return all answers in the order in which they were asked for."""
-        return await self.store.provider.list_answers(limit=None)
-
-    async def rejected(self) -> list[RejectedEvent]:
-        """Return what was put aside, oldest first."""
-        return list(reversed(await self.store.provider.list_rejected_events(limit=None)))
 
 
 def workspace_of(team: Team) -> str:
@@ -160,13 +116,7 @@ def config_of(
         "ping_interval_s": 1.0,
     }
     settings = SlackConfig(**(defaults | entrance | {"api_base_url": slack.api_url} | given))
-    return Config(
-        Path("config.yaml"),
-        replace(bot or BotConfig(), shutdown_grace_s=0.2),
-        StorageConfig("sql", Provider, {"url": url}),
-        AdapterConfigs(slack=settings),
-        handler,
-    )
+    return config_with(AdapterConfigs(slack=settings), url, handler, bot)
 
 
 @asynccontextmanager
@@ -178,8 +128,6 @@ async def running(stage: Stage, config: Config) -> AsyncIterator["asyncio.Task[N
     settings = config.adapters.slack
     assert settings is not None
     slack, count = stage.slack, stage.slack.socket_count
-    bot = asyncio.create_task(run_bot(config))
-    stage.bot = bot
     if settings.app_token is None:
         slack.request_url = f"http://127.0.0.1:{settings.http.port}{settings.http.path}"
 
@@ -191,15 +139,8 @@ async def running(stage: Stage, config: Config) -> AsyncIterator["asyncio.Task[N
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    try:
-        await stage.until(listens)
+    async with running_until(stage, config, listens) as bot:
         yield bot
-    finally:
-        stage.bot = None
-        bot.cancel()
-        await asyncio.wait([bot])
-        if not bot.cancelled():
-            bot.exception()
 
 
 @asynccontextmanager
@@ -222,22 +163,11 @@ async def on_stage(
         ThreadStore(url) as store,
     ):
         anna = opened.add_user("anna")
-        stage = Stage(opened, store, url, anna, opened.add_channel("general", members=[anna]))
-        config = config_of(opened, url, mode, handler=_noting(stage, handler), bot=bot, **settings)
+        general = opened.add_channel("general", members=[anna])
+        stage = Stage(slack=opened, store=store, url=url, anna=anna, general=general)
+        config = config_of(opened, url, mode, handler=stage.noting(handler), bot=bot, **settings)
         async with running(stage, config):
             yield stage
-
-
-def _noting(stage: Stage, handler: Handler) -> Handler:
-    def note(turn: Turn) -> Any:
-        stage.turns.append(turn)
-        return handler(turn)
-
-    async def awaited(turn: Turn) -> Any:
-        result = note(turn)
-        return await result if asyncio.iscoroutine(result) else result
-
-    return awaited
 
 
 @asynccontextmanager

@@ -9,10 +9,10 @@ from typing import Self
 import asyncpg
 import pytest
 
-from backscroll.adapters.base import Adapter, Inbox
+from backscroll.adapters.base import Adapter, Inbox, Question
 from backscroll.bot import app
 from backscroll.errors import AdapterError
-from backscroll.storage.keys import ThreadKey
+from backscroll.storage.keys import ExternalId
 from backscroll.storage.records import Part
 from tests.scenario.conftest import Call, Called
 from tests.scenario.program import Home, Program
@@ -118,10 +118,10 @@ def test_all_faults_are_told_at_once_with_file_and_line(home: Home, call: Call, 
 # check
 
 
-def test_check_makes_no_database(home: Home, call: Call) -> None:
-    before = {path.name for path in home.directory.iterdir()}
+def test_check_makes_no_database(new_home: Home, call: Call) -> None:
+    before = {path.name for path in new_home.directory.iterdir()}
     assert call("check").code == 0
-    assert {path.name for path in home.directory.iterdir()} == before
+    assert {path.name for path in new_home.directory.iterdir()} == before
 
 
 def test_check_leaves_a_database_as_it_is(home: Home, call: Call) -> None:
@@ -202,8 +202,8 @@ class Refused(Adapter):
     def split(self, text: str) -> list[str]:
         return [text]
 
-    async def post(self, key: ThreadKey, part: Part) -> str:
-        return part.token
+    async def post(self, question: Question, part: Part) -> ExternalId:
+        return question.key.message(part.token)
 
 
 @pytest.mark.parametrize("at_start", [True, False])

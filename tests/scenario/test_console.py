@@ -153,9 +153,9 @@ def test_output_that_knows_no_such_characters_gets_others(saying: Home) -> None:
 # After a restart
 
 
-def test_thread_goes_on_after_a_restart(home: Home) -> None:
-    home.run("hello")
-    again = home.run("you")
+def test_thread_goes_on_after_a_restart(new_home: Home) -> None:
+    new_home.run("hello")
+    again = new_home.run("you")
     assert again.err == "The thread goes on: 2 messages. /history shows it, /new begins another.\n"
     assert again.out == "You said: you\nI remember 2 earlier messages of this thread.\n"
 

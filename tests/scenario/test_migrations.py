@@ -32,6 +32,7 @@ from backscroll.storage.sql.tables import (
     metadata,
     threads,
 )
+from tests.scenario.program import Home
 
 START = """
 import asyncio, sys
@@ -123,10 +124,14 @@ async def test_newer_schema_is_refused(url: str, call: str) -> None:
     assert refused.value.hint == "Upgrade Backscroll; going back is not supported."
 
 
-async def test_many_processes_start_on_one_empty_database(url: str) -> None:
+async def test_many_processes_start_on_one_empty_database(url: str, new_home: Home) -> None:
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-c", START, url)
-    starting = [await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe) for _ in range(PROCESSES)]
+    environment = new_home.environment
+    starting = [
+        await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment)
+        for _ in range(PROCESSES)
+    ]
     for process in starting:
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"

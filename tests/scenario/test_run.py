@@ -263,10 +263,10 @@ asyncio.run(backscroll.run(answer, %s))
 
 
 @pytest.mark.parametrize("config", ['"config.yaml"', '__import__("pathlib").Path("config.yaml")', ""])
-def test_run_from_code_answers_with_that_handler(home: Home, config: str) -> None:
-    home.configure(handler="backscroll.bot.handlers:echo")
-    home.write("bot.py", FROM_CODE % config)
-    with Program([sys.executable, "bot.py"], home.directory, home.environment) as program:
+def test_run_from_code_answers_with_that_handler(new_home: Home, config: str) -> None:
+    new_home.configure(handler="backscroll.bot.handlers:echo")
+    new_home.write("bot.py", FROM_CODE % config)
+    with Program([sys.executable, "bot.py"], new_home.directory, new_home.environment) as program:
         program.say("hello")
         program.end_input()
         assert program.ended() == 0, program.err

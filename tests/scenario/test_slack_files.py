@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from backscroll.adapters.slack import downloads
+from backscroll.adapters import downloads
 from backscroll.bot import fetching
 from backscroll.bot.turn import Turn
 from backscroll.errors import BackscrollError

@@ -113,7 +113,7 @@ class Stage:
         """Run the bot, here, until its answer is finished and nothing is unacknowledged."""
         config = config_of(self.slack, self.url, handler=handler, bot=BotConfig(lease_s=1))
         async with ThreadStore(self.url) as store:
-            scene = Scene(self.slack, store, self.url, self.anna, self.general)
+            scene = Scene(slack=self.slack, store=store, url=self.url, anna=self.anna, general=self.general)
             async with running(scene, config):
                 await scene.until(store.provider.list_answers)
                 await scene.settled()

@@ -1,11 +1,12 @@
 """The tree of errors is the one that its module draws, and each error tells what and what next."""
 
+import json
 import re
 
 import pytest
 
 from backscroll import errors
-from backscroll.errors import BackscrollError, ConfigError, StorageError
+from backscroll.errors import BackscrollError, ConfigError, StorageError, named
 
 
 def drawn_tree() -> dict[str, str | None]:
@@ -59,3 +60,24 @@ def test_error_has_a_docstring_that_is_a_sentence(name: str) -> None:
     first_line = (getattr(errors, name).__doc__ or "").partition("\n")[0]
 
     assert first_line.endswith(".")
+
+
+def test_named_tells_the_type_and_place_and_not_the_text() -> None:
+    def fail() -> None:
+        raise KeyError("somebody's words")
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    assert re.fullmatch(r"KeyError at test_errors\.py:\d+", named(caught.value))
+
+
+def test_named_has_no_place_for_what_was_never_raised() -> None:
+    assert named(KeyError("somebody's words")) == "KeyError"
+
+
+def test_named_passes_over_the_files_that_do_not_count() -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # json's own
+        json.loads("{")
+    inside = json.__path__[0]
+    assert "test_errors.py" in named(caught.value, outside=(inside,))
+    assert "decoder.py" in named(caught.value, outside=(inside, __file__)), "all are passed over, so none is"

@@ -1,7 +1,7 @@
 """Slack, through slack-bolt: `SlackAdapter`.
 
-translate, mrkdwn, fields, files are pure. What comes in: listening → receiving → translate → the inbox. What goes out:
-sending, streams. What is read back: history, downloads, names. workspaces and installations say who we are where.
+translate, mrkdwn, timestamps, files are pure. What comes in: listening → receiving → translate → the inbox. What goes
+out: sending, streams. What is read back: history, downloads, names. workspaces and installations say who we are where.
 """
 
 from backscroll.adapters.slack.app import SlackAdapter

@@ -16,7 +16,7 @@ from backscroll.adapters.base import Adapter, Inbox, IsKept, Question, Stream
 from backscroll.adapters.events import Event
 from backscroll.adapters.slack.api import SlackApi, TokenRefusedError
 from backscroll.adapters.slack.assistant import Assistant
-from backscroll.adapters.slack.downloads import Downloads
+from backscroll.adapters.slack.downloads import make_downloads
 from backscroll.adapters.slack.history import History
 from backscroll.adapters.slack.installations import Installations, OAuthStates
 from backscroll.adapters.slack.listening import Listener, make_app, make_listener, make_oauth, try_port
@@ -27,7 +27,7 @@ from backscroll.adapters.slack.settings import SlackSettings
 from backscroll.adapters.slack.translate import PLATFORM, thread_ts
 from backscroll.adapters.slack.workspaces import InstalledWorkspaces, OneWorkspace, Workspaces
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageError
-from backscroll.storage.keys import ThreadKey
+from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Thread
 from backscroll.storage.provider.primitives import Primitives
 from backscroll.storage.records import Part
@@ -70,7 +70,7 @@ class SlackAdapter(Adapter):
         self._history = History(self._api, self._workspaces, self._names)
         self._poster = Poster(self._api, self._workspaces, self._history, streams=settings.streams)
         self._assistant = Assistant(self._api, self._workspaces, settings.assistant)
-        self._downloads = Downloads(
+        self._downloads = make_downloads(
             self._api, self._workspaces, hosts=settings.file_hosts, limit_bytes=settings.file_limit_bytes
         )
 
@@ -112,33 +112,37 @@ class SlackAdapter(Adapter):
         """Cut an answer into posts that Slack shows whole."""
         return split_answer(text)
 
-    async def post(self, key: ThreadKey, part: Part) -> str:
-        """Post one part, its token in the message's metadata, and return its timestamp."""
-        return await self._poster.post(key, part)
+    async def post(self, question: Question, part: Part) -> ExternalId:
+        """Post one part, its token in the message's metadata."""
+        return await self._poster.post(question.key, part)
 
-    async def upload(self, key: ThreadKey, part: Part, attachment: Attachment, content: bytes) -> str:
-        """Post a file, and return the timestamp of its message."""
-        return await self._poster.upload(key, attachment, content)
+    async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
+        """Post a file, and return where its message stands."""
+        return await self._poster.upload(question.key, attachment, content)
 
-    async def edit(self, key: ThreadKey, external_id: str, text: str) -> None:
+    async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:
         """Change a post; a stream that a dead process left open is ended."""
-        await self._poster.edit(key, external_id, text)
+        await self._poster.edit(key, external, text)
 
-    async def remove(self, key: ThreadKey, external_id: str) -> None:
+    async def remove(self, key: ThreadKey, external: ExternalId) -> None:
         """Take a post away."""
-        await self._poster.remove(key, external_id)
+        await self._poster.remove(key, external)
 
     async def open_stream(self, question: Question, part: Part) -> Stream:
         """Begin a post that grows."""
         return await self._poster.open_stream(question, part)
 
-    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
+    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, ExternalId]:
         """Look for the tokens in the thread since the question; a stream or file carries none: no row owns its post."""
         return await self._poster.find_posted(question, parts, is_kept)
 
-    async def react(self, key: ThreadKey, external_id: str, emoji: str) -> str:
+    async def react(self, key: ThreadKey, external: ExternalId, emoji: str) -> str:
         """Put an emoji on a message, by Slack's name for it such as `eyes`."""
-        return await self._poster.react(key, external_id, emoji)
+        return await self._poster.react(external, emoji)
+
+    def kept_emoji(self, emoji: str) -> str:
+        """Return an emoji's name without its colons."""
+        return emoji.strip(":")
 
     async def typing(self, key: ThreadKey, text: str | None = None) -> None:
         """Show a status in the thread, for two minutes at most; in a DM without threads there is none."""

@@ -5,7 +5,7 @@ Proved by `tests/unit/adapters/slack/test_translate.py`. Source: docs.slack.dev/
 
 from typing import Any
 
-from backscroll.adapters.slack.fields import Fields, list_in, need, object_in
+from backscroll.adapters.fields import Fields, list_in, need, object_in
 from backscroll.storage.models import Attachment
 from backscroll.storage.values import INT64
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from backscroll.adapters.events import Event
+from backscroll.adapters.fields import MalformedError
 from backscroll.adapters.slack.api import SlackApi
-from backscroll.adapters.slack.fields import MalformedError
 from backscroll.adapters.slack.names import NameBook
 from backscroll.adapters.slack.translate import channels_in, message_event, people_in, thread_ts
 from backscroll.adapters.slack.workspaces import Workspace, Workspaces

@@ -8,16 +8,17 @@ import asyncio
 import json
 import logging
 import re
-import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backscroll.adapters.base import Inbox
+from backscroll.adapters.fields import MalformedError, id_in, need, object_in, text_in
+from backscroll.adapters.lanes import Lanes
 from backscroll.adapters.slack.assistant import Assistant
-from backscroll.adapters.slack.fields import MalformedError, id_in, need, object_in, text_in, timestamp_in
-from backscroll.adapters.slack.lanes import Lanes, lane_of
+from backscroll.adapters.slack.lanes import lane_of
 from backscroll.adapters.slack.names import NameBook
+from backscroll.adapters.slack.timestamps import timestamp_in
 from backscroll.adapters.slack.translate import PLATFORM, channels_in, people_in, translate
 from backscroll.adapters.slack.workspaces import Workspace, Workspaces
 from backscroll.errors import (
@@ -26,6 +27,7 @@ from backscroll.errors import (
     EchoPendingError,
     StorageError,
     StorageUnavailableError,
+    named,
 )
 from backscroll.storage.keys import ThreadKey
 
@@ -73,7 +75,7 @@ class Receiver:
             fact = error.message if isinstance(error, StorageError | AdapterError) else f"more than {ACK_S:g} s passed."
             log.warning("Slack's event %s is not acknowledged: %s", _event_id(body), fact)
         except Exception as error:  # noqa: BLE001  # here one event ends
-            log.error("Slack's event %s is not acknowledged: %s.", _event_id(body), _named(error))
+            log.error("Slack's event %s is not acknowledged: %s.", _event_id(body), named(error))
         return Reply(is_kept=False)
 
     async def _receive(self, body: Any, sent_at: datetime) -> Reply:
@@ -90,7 +92,7 @@ class Receiver:
         except (MalformedError, AdapterError, StorageError) as error:
             await self.put_aside(body, str(error))
         except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the next one is heard
-            await self.put_aside(body, f"{_named(error)}.")
+            await self.put_aside(body, f"{named(error)}.")
         return Reply(is_kept=True)
 
     async def put_aside(self, body: Any, reason: str) -> None:
@@ -187,9 +189,3 @@ def _agent_view(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey,
 def _event_id(body: Any) -> str:
     event_id = body.get("event_id") if isinstance(body, dict) else None
     return event_id if isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id) else "without an id"
-
-
-def _named(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"

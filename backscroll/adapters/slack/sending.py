@@ -8,15 +8,16 @@ import asyncio
 from typing import Any
 
 from backscroll.adapters.base import IsKept, Question
+from backscroll.adapters.edited import EditedStream
 from backscroll.adapters.formatting import split
 from backscroll.adapters.slack.api import RefusedError, SlackApi
 from backscroll.adapters.slack.history import History
 from backscroll.adapters.slack.mrkdwn import FALLBACK_LENGTH, escape, markdown
-from backscroll.adapters.slack.streams import EditedStream, NativeStream, body_of
+from backscroll.adapters.slack.streams import NativeStream, body_of
 from backscroll.adapters.slack.translate import TOKEN_TYPE, Us, thread_ts
 from backscroll.adapters.slack.workspaces import Workspaces
 from backscroll.errors import AdapterUnavailableError
-from backscroll.storage.keys import ThreadKey
+from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment
 from backscroll.storage.records import Part
 
@@ -42,19 +43,19 @@ class Poster:
         self._streams = streams
         self._no_streams: dict[str, float] = {}
 
-    async def post(self, key: ThreadKey, part: Part) -> str:
+    async def post(self, key: ThreadKey, part: Part) -> ExternalId:
         """Post one part."""
         metadata = {"event_type": TOKEN_TYPE, "event_payload": {"token": part.token}}
         answer = await self._call(key, "chat.postMessage", **_place(key), **body_of(part.text), metadata=metadata)
-        return _timestamp(answer)
+        return _posted_at(key, answer)
 
-    async def edit(self, key: ThreadKey, timestamp: str, text: str) -> None:
+    async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:
         """Change a post; one that is gone stays so."""
-        await self._change(key, "chat.update", timestamp, **body_of(text))
+        await self._change(key, "chat.update", external, **body_of(text))
 
-    async def remove(self, key: ThreadKey, timestamp: str) -> None:
+    async def remove(self, key: ThreadKey, external: ExternalId) -> None:
         """Take a post away; one that is gone is."""
-        await self._change(key, "chat.delete", timestamp)
+        await self._change(key, "chat.delete", external)
 
     async def open_stream(self, question: Question, part: Part) -> NativeStream | EditedStream:
         """Begin a post that grows: natively, or where Slack takes no stream, one that is edited."""
@@ -65,14 +66,14 @@ class Poster:
             to = {"recipient_user_id": question.author_id, "recipient_team_id": workspace.team_id}
             try:
                 answer = await self._api.call(workspace.token, "chat.startStream", **_place(key), **to)
-                return NativeStream(self._api, workspace.token, key, _timestamp(answer), self)
+                return NativeStream(self._api, workspace.token, key, _posted_at(key, answer), self)
             except RefusedError:
                 # Not every workspace, channel or app may; the post itself says when it is the bot that may not.
                 self._no_streams[key.channel] = now + NO_STREAM_S
         return EditedStream(await self.post(key, part), key, part.text, self)
 
-    async def upload(self, key: ThreadKey, attachment: Attachment, content: bytes) -> str:
-        """Post a file, and return the timestamp of its message."""
+    async def upload(self, key: ThreadKey, attachment: Attachment, content: bytes) -> ExternalId:
+        """Post a file, and return where its message stands."""
         ticket = await self._call(key, "files.getUploadURLExternal", filename=attachment.name, length=len(content))
         await self._put(str(ticket.get("upload_url")), content)
         file_id = str(ticket.get("file_id"))
@@ -81,38 +82,39 @@ class Poster:
             {"channel_id": key.channel, "thread_ts": thread_ts(key)},
         )
         await self._call(key, "files.completeUploadExternal", files=files, **to)
-        return await self._shared_at(key, file_id)
+        return key.message(await self._shared_at(key, file_id))
 
-    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
+    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, ExternalId]:
         """Look for parts among what we said since the question."""
-        workspace = await self._workspaces.named(question.key.workspace)
+        key, asked = question.key, question.external
+        workspace = await self._workspaces.named(key.workspace)
         ours = [
             message
-            for message in await self._history.since(workspace, question.key, question.external_id)
+            for message in await self._history.since(workspace, key, None if asked is None else asked.id)
             if _is_ours(message, workspace.us)
         ]
-        tokens = {token: message["ts"] for message in ours if (token := _token_of(message)) is not None}
-        found = {part.number: str(tokens[part.token]) for part in parts if part.token in tokens}
+        tokens = {token: _external_of(key, each) for each in ours if (token := _token_of(each)) is not None}
+        found = {part.number: tokens[part.token] for part in parts if part.token in tokens}
         # What carries no token: the newest stream that no row owns, and the files, in their order.
         nameless = [message for message in ours if _token_of(message) is None]
-        unowned = [each for each in nameless if not await is_kept(question.key.message(str(each["ts"])))]
+        unowned = [each for each in nameless if not await is_kept(_external_of(key, each))]
         streams = [message for message in unowned if not message.get("files")]
         files = [message for message in unowned if message.get("files")]
         for part in parts:
             if part.number in found:
                 continue
             if part.kind == "stream" and streams:
-                found[part.number] = str(streams.pop()["ts"])
+                found[part.number] = _external_of(key, streams.pop())
             elif part.kind == "file" and files:
-                found[part.number] = str(files.pop(0)["ts"])
+                found[part.number] = _external_of(key, files.pop(0))
         return found
 
-    async def react(self, key: ThreadKey, timestamp: str, emoji: str) -> str:
+    async def react(self, external: ExternalId, emoji: str) -> str:
         """Put an emoji on a message, and return our user id."""
-        workspace = await self._workspaces.named(key.workspace)
-        name = emoji.strip(":")
+        workspace = await self._workspaces.named(external.workspace)
+        place = {"channel": external.channel, "timestamp": external.id}
         try:
-            await self._api.call(workspace.token, "reactions.add", channel=key.channel, timestamp=timestamp, name=name)
+            await self._api.call(workspace.token, "reactions.add", **place, name=emoji.strip(":"))
         except RefusedError as error:
             if error.error != "already_reacted":
                 raise
@@ -122,9 +124,9 @@ class Poster:
         workspace = await self._workspaces.named(key.workspace)
         return await self._api.call(workspace.token, method, **arguments)
 
-    async def _change(self, key: ThreadKey, method: str, timestamp: str, **arguments: Any) -> None:
+    async def _change(self, key: ThreadKey, method: str, external: ExternalId, **arguments: Any) -> None:
         """Change a post that may be gone; a stream that is open is ended first."""
-        place = {"channel": key.channel, "ts": timestamp}
+        place = {"channel": external.channel, "ts": external.id}
         try:
             await self._call(key, method, **place, **arguments)
         except RefusedError as error:
@@ -178,11 +180,15 @@ def _place(key: ThreadKey) -> dict[str, Any]:
     return {"channel": key.channel, "thread_ts": thread_ts(key)}
 
 
-def _timestamp(answer: dict[str, Any]) -> str:
+def _posted_at(key: ThreadKey, answer: dict[str, Any]) -> ExternalId:
     timestamp = answer.get("ts")
     if not isinstance(timestamp, str) or not timestamp:
         raise AdapterUnavailableError("Slack took a post and did not say which it is.")
-    return timestamp
+    return key.message(timestamp)
+
+
+def _external_of(key: ThreadKey, message: dict[str, Any]) -> ExternalId:
+    return key.message(str(message["ts"]))
 
 
 def _token_of(message: dict[str, Any]) -> str | None:

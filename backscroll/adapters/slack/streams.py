@@ -1,26 +1,21 @@
-"""Posts that grow: Slack's own streams, and posts that are edited where there are none.
+"""Posts that grow on Slack: its own streams. Where there are none, a post is edited.
 
 Proved by `tests/scenario/test_slack_streams.py`. Source: docs.slack.dev/reference/methods/chat.appendStream
 """
 
 import asyncio
 import re
-from typing import Any, Protocol
+from typing import Any
 
 from backscroll.adapters.base import Stream
+from backscroll.adapters.edited import Edits
 from backscroll.adapters.slack.api import RefusedError, SlackApi
 from backscroll.adapters.slack.mrkdwn import fallback, markdown
 from backscroll.errors import AdapterUnavailableError
-from backscroll.storage.keys import ThreadKey
+from backscroll.storage.keys import ExternalId, ThreadKey
 
 # What could become a form that pings when more follows; Slack's longest is well under this.
 _UNFINISHED = re.compile(r"<[^<>\n]{0,80}\Z")
-
-
-class Edits(Protocol):
-    """Changes posts."""
-
-    async def edit(self, key: ThreadKey, timestamp: str, text: str) -> None: ...  # as Adapter.edit
 
 
 def body_of(text: str) -> dict[str, Any]:
@@ -28,36 +23,11 @@ def body_of(text: str) -> dict[str, Any]:
     return {"text": fallback(text), "blocks": [{"type": "markdown", "text": markdown(text)}]}
 
 
-class EditedStream(Stream):
-    """A post that is edited."""
-
-    def __init__(self, timestamp: str, key: ThreadKey, shown: str, edits: Edits) -> None:
-        self.external_id = timestamp
-        self._key = key
-        self._shown = shown
-        self._edits = edits
-        self._not_before = 0.0
-
-    async def show(self, text: str) -> None:
-        now = asyncio.get_running_loop().time()
-        if text == self._shown or now < self._not_before:
-            return
-        try:
-            await self._edits.edit(self._key, self.external_id, text)
-            self._shown = text
-        except AdapterUnavailableError as error:
-            self._not_before = now + (error.retry_after_s or 1.0)
-
-    async def close(self, text: str) -> None:
-        if text != self._shown:
-            await self._edits.edit(self._key, self.external_id, text)
-
-
 class NativeStream(Stream):
     """A stream of Slack's, which takes what follows and never another text."""
 
-    def __init__(self, api: SlackApi, token: str, key: ThreadKey, timestamp: str, edits: Edits) -> None:
-        self.external_id = timestamp
+    def __init__(self, api: SlackApi, token: str, key: ThreadKey, external: ExternalId, edits: Edits) -> None:
+        self.external = external
         self._api = api
         self._token = token
         self._key = key
@@ -84,7 +54,7 @@ class NativeStream(Stream):
     async def close(self, text: str) -> None:
         more = self._more(text)
         if not (self._is_sure and self._is_open and more is not None and await self._is_stopped(more)):
-            await self._edits.edit(self._key, self.external_id, text)
+            await self._edits.edit(self._key, self.external, text)
 
     async def _is_stopped(self, more: str) -> bool:
         """End the stream with its last words; False when Slack had ended it."""
@@ -102,4 +72,4 @@ class NativeStream(Stream):
         return whole[len(self._shown) :] if whole.startswith(self._shown) else None
 
     async def _call(self, method: str, **arguments: Any) -> None:
-        await self._api.call(self._token, method, channel=self._key.channel, ts=self.external_id, **arguments)
+        await self._api.call(self._token, method, channel=self.external.channel, ts=self.external.id, **arguments)

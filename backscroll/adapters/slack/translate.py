@@ -18,19 +18,10 @@ from backscroll.adapters.events import (
     ReactionAdded,
     ReactionRemoved,
 )
-from backscroll.adapters.slack.fields import (
-    Fields,
-    MalformedError,
-    id_in,
-    instant_in,
-    list_in,
-    need,
-    object_in,
-    text_in,
-    timestamp_in,
-)
+from backscroll.adapters.fields import Fields, MalformedError, id_in, list_in, need, object_in, text_in
 from backscroll.adapters.slack.files import files_of
 from backscroll.adapters.slack.mrkdwn import Names, mentioned, read, text_of
+from backscroll.adapters.slack.timestamps import instant_in, timestamp_in
 from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey
 
 __all__ = ["MalformedError", "Us", "channels_in", "message_event", "people_in", "thread_ts", "translate"]
@@ -133,8 +124,7 @@ def message_event(
     if edited is None or posted.author_kind == "self":
         return [posted]
     edited_at = need(instant_in, edited, "message.edited.ts")
-    external = place.external(posted.external_id)
-    return [posted, MessageEdited(posted.key, external, posted.text, edited_at, is_direct)]
+    return [posted, MessageEdited(posted.key, posted.external, posted.text, edited_at, is_direct)]
 
 
 def people_in(payload: Fields) -> list[str]:
@@ -210,10 +200,9 @@ def _posted(message: Fields, place: _Place, names: Names, at: str) -> MessagePos
     raw = text_of(message)
     people, _ = mentioned(raw)
     kind = _author_kind(message, place.us)
-    place.external(timestamp)
     return MessagePosted(
         key=place.key(timestamp, thread),
-        external_id=timestamp,
+        external=place.external(timestamp),
         author_id=author,
         text=read(raw, names),
         created_at=created_at,

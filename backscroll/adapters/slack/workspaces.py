@@ -12,8 +12,8 @@ from typing import Any
 
 from slack_sdk.oauth.installation_store import Bot
 
+from backscroll.adapters.fields import MalformedError, id_in, list_in, need, object_in
 from backscroll.adapters.slack.api import SlackApi
-from backscroll.adapters.slack.fields import MalformedError, id_in, list_in, need, object_in
 from backscroll.adapters.slack.installations import Installations
 from backscroll.adapters.slack.translate import Us
 from backscroll.errors import AdapterError, AdapterUnavailableError

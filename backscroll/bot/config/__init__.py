@@ -1,11 +1,11 @@
 """The configuration of a bot: `config.yaml` as a frozen `Config`, or every fault of it at once.
 
-Owns the keys, their types, bounds and defaults. A key is one field of a dataclass below or in `adapters.py`, and stands
-with its meaning in `config.yaml` and `docs/configuration.md`. Faults and representations show no value: any of them may
-be a secret.
+Owns the keys, their types, bounds and defaults. A key is one field of a dataclass below or in a platform's module, and
+stands with its meaning in `config.yaml` and `docs/configuration.md`. Faults and representations show no value: any of
+them may be a secret.
 
 Must not know storage, adapters or the handler beyond their names. Proved by `tests/unit/bot/test_config.py` and
-`test_config_slack.py`.
+those beside it that begin with its name.
 """
 
 import os
@@ -18,12 +18,13 @@ from typing import Annotated, Any, Literal
 from backscroll.bot.config.adapters import (
     AdapterConfigs,
     ConsoleConfig,
+    DiscordConfig,
     SlackAssistantConfig,
     SlackConfig,
     SlackHttpConfig,
     SlackOAuthConfig,
     SlackPrompt,
-    check_slack,
+    check_together,
 )
 from backscroll.bot.config.faults import Faults
 from backscroll.bot.config.keys import (
@@ -55,6 +56,7 @@ __all__ = [
     "BotConfig",
     "Config",
     "ConsoleConfig",
+    "DiscordConfig",
     "SlackAssistantConfig",
     "SlackConfig",
     "SlackHttpConfig",
@@ -247,6 +249,5 @@ def _read_adapters(root: Mapping, faults: Faults) -> AdapterConfigs | None:
         return None
     before = faults.count
     values = read_keys(section, keys_of(AdapterConfigs), "adapters", line, faults)
-    if "slack" in section.entries:
-        check_slack(section.entries["slack"], faults)
+    check_together(section, faults)
     return AdapterConfigs(**values) if faults.count == before else None

@@ -1,110 +1,39 @@
-"""The chat platforms' sections: what stands under `adapters`, and which of its keys go together.
+"""The chat platforms' sections: what stands under `adapters`, one field and one module for each.
 
-Owns names, bounds, forms and defaults. A secret's field, and one whose text is a person's own, has `repr=False`. Must
-not know the adapters themselves. Proved by `tests/unit/bot/test_config_slack.py`.
+A further platform is a dataclass in a module of its own, a field of `AdapterConfigs`, and, where its keys depend on one
+another, an entry of `_CHECKS`. Must not know the adapters themselves. Proved by `tests/unit/bot/test_config_slack.py`,
+`test_config_discord.py` and `test_config_shipped.py`.
 """
 
-import re
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from backscroll.bot.config.discord import DiscordConfig, check_discord
 from backscroll.bot.config.faults import Faults
-from backscroll.bot.config.keys import AsWritten, Between, Form, Id, Text, is_empty_variable
-from backscroll.bot.config.yaml_lines import Entry, Mapping, Node, Scalar
-
-FILE_HOSTS = frozenset({"files.slack.com", "slack-files.com"})
-SCOPES = frozenset(
-    {
-        "app_mentions:read",
-        "channels:history",
-        "channels:read",
-        "chat:write",
-        "commands",
-        "files:read",
-        "files:write",
-        "groups:history",
-        "groups:read",
-        "im:history",
-        "mpim:history",
-        "reactions:read",
-        "reactions:write",
-        "users:read",
-    }
+from backscroll.bot.config.keys import as_section
+from backscroll.bot.config.slack import (
+    SCOPES,
+    SlackAssistantConfig,
+    SlackConfig,
+    SlackHttpConfig,
+    SlackOAuthConfig,
+    SlackPrompt,
+    check_slack,
 )
-"""What the bot asks of a workspace; the app's manifest has the same. One with an assistant adds `assistant:write`."""
+from backscroll.bot.config.yaml_lines import Mapping
 
-_NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-_FERNET_KEYS = re.compile(r"[A-Za-z0-9_-]{43}=(,[A-Za-z0-9_-]{43}=)*")
-
-
-def _read_base_url(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        has_port = parts.port != 0
-    except ValueError:
-        return None
-    is_plain = not re.search(r"[^\x21-\x7e]|[?#@\\]", url) and has_port
-    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
-        return None
-    return url if url.endswith("/") else f"{url}/"
-
-
-def _read_host(host: str) -> str | None:
-    return host.lower() if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", host) else None
-
-
-def _read_path(path: str) -> str | None:
-    return path if re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) else None
-
-
-def _read_keys(keys: str) -> str | None:
-    packed = re.sub(r"\s*,\s*", ",", keys)
-    return packed if _FERNET_KEYS.fullmatch(packed) else None
-
-
-def _token(expected: str, hint: str, *others: str) -> Form:
-    """Return the form of a token that does not begin like the tokens of another kind."""
-    return Form(expected, hint, lambda token: None if token.startswith(others) else token)
-
-
-_ONE_WORD = Form(
-    "one word, as Slack shows it",
-    "Look for a space or a line end in it.",
-    lambda text: text if re.fullmatch(r"[\x21-\x7e]+", text) else None,
-)
-Secret = Annotated[str, Between(1, 4_000), AsWritten(), _ONE_WORD]
-BotToken = Annotated[
-    Secret,
-    _token(
-        "a bot token (xoxb-…)",
-        "Swapped with app_token? It stands under OAuth & Permissions of the app's page.",
-        "xapp-",
-        "xoxp-",
-        "xoxe.xoxp-",
-    ),
+__all__ = [
+    "SCOPES",
+    "AdapterConfigs",
+    "ConsoleConfig",
+    "DiscordConfig",
+    "SlackAssistantConfig",
+    "SlackConfig",
+    "SlackHttpConfig",
+    "SlackOAuthConfig",
+    "SlackPrompt",
+    "check_together",
 ]
-AppToken = Annotated[
-    Secret,
-    _token(
-        "an app-level token (xapp-…)",
-        "Swapped with bot_token? It stands under Basic Information of the app's page.",
-        "xoxb-",
-        "xoxp-",
-    ),
-]
-EncryptionKey = Annotated[
-    str,
-    Between(1, 4_000),
-    Form("a key of Fernet, or several with commas between", f"Make one: {_NEW_KEY}", _read_keys),
-]
-BaseUrl = Annotated[
-    Text,
-    Form("a URL that begins with http:// or https://", "Write for example https://slack.com/api/.", _read_base_url),
-]
-Host = Annotated[Text, Form("the name of a host", "Write the name alone, for example files.slack.com.", _read_host)]
-UrlPath = Annotated[Text, Form("a path", "Write for example /slack/events.", _read_path)]
 
 
 @dataclass(frozen=True)
@@ -113,118 +42,24 @@ class ConsoleConfig:
 
 
 @dataclass(frozen=True)
-class SlackHttpConfig:
-    """Where this program listens in HTTP mode, and for the pages of `oauth`."""
-
-    host: Text = "127.0.0.1"
-    port: Annotated[int, Between(1, 65_535)] = 3000
-    path: UrlPath = "/slack/events"
-
-
-@dataclass(frozen=True)
-class SlackPrompt:
-    """A suggestion in an assistant thread: what the button says, and what the person then says."""
-
-    title: Text = field(repr=False)
-    message: Text | None = field(default=None, repr=False)
-    """None: the title."""
-
-
-@dataclass(frozen=True)
-class SlackAssistantConfig:
-    """What the app says of itself in assistant threads."""
-
-    view: Literal["assistant", "agent"] = "assistant"
-    """The app's view in its manifest. In the agent's, what begins in a DM begins a thread of its own."""
-    status: Annotated[str, Between(0, 200)] = field(default="is thinking…", repr=False)
-    """Shown after the app's name; an empty one shows none."""
-    prompts_title: Annotated[str, Between(0, 200)] = field(default="", repr=False)
-    # Slack takes four: docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts
-    prompts: Annotated[tuple[SlackPrompt, ...], Between(0, 4)] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True)
-class SlackOAuthConfig:
-    """How workspaces install the app by themselves. Their tokens are kept in the storage, encrypted."""
-
-    client_id: Id
-    client_secret: Secret = field(repr=False)
-    encryption_key: EncryptionKey = field(repr=False)
-    """Several, with commas between: the first encrypts, each decrypts."""
-    scopes: Annotated[frozenset[Text], Between(1, 200)] = SCOPES
-    install_path: UrlPath = "/slack/install"
-    redirect_path: UrlPath = "/slack/oauth_redirect"
-
-
-@dataclass(frozen=True)
-class SlackConfig:
-    """Slack. Which keys go together is checked when a file is read, not when an object is made.
-
-    Either `app_token` (Socket Mode) or `signing_secret` (HTTP mode) is there, and either `bot_token` or `oauth`.
-    """
-
-    bot_token: BotToken | None = field(default=None, repr=False)
-    app_token: AppToken | None = field(default=None, repr=False)
-    signing_secret: Secret | None = field(default=None, repr=False)
-    http: SlackHttpConfig = SlackHttpConfig()
-    api_base_url: BaseUrl = "https://slack.com/api/"
-    """Ends with a slash."""
-    file_hosts: frozenset[Host] = FILE_HOSTS
-    """In lower case; from no other host is a file fetched, and no other is shown the token."""
-    file_limit_bytes: Annotated[int, Between(0, 1_000_000_000)] = 20_000_000
-    """The largest file that is kept; 0 keeps none."""
-    catch_up_hours: Annotated[float, Between(0, 720)] = 24.0
-    """0 reads nothing back."""
-    ping_interval_s: Annotated[float, Between(1, 300)] = 10.0
-    streams: bool = True
-    assistant: SlackAssistantConfig = SlackAssistantConfig()
-    oauth: SlackOAuthConfig | None = None
-
-
-@dataclass(frozen=True)
 class AdapterConfigs:
     """The chat platforms, one field each; None: the file does not name it."""
 
     console: ConsoleConfig | None = None
     slack: SlackConfig | None = None
+    discord: DiscordConfig | None = None
 
 
-def check_slack(slack: Entry, faults: Faults) -> None:
-    """Add a fault for each pair of keys that does not go together, and for each key that lacks another.
+_CHECKS: dict[str, Callable[[Mapping, Faults], None]] = {"slack": check_slack, "discord": check_discord}
 
-    A key with a fault of its own counts as given; a section that is no mapping is passed over, having its own.
+
+def check_together(adapters: Mapping, faults: Faults) -> None:
+    """Add a fault for each key of a platform that lacks another, or does not go with it.
+
+    A platform's section that is no mapping is passed over, having a fault of its own.
     """
-    if isinstance(slack.node, Mapping):
-        entries = slack.node.entries
-    elif isinstance(slack.node, Scalar) and slack.node.value is None:
-        entries = {}
-    else:
-        return
-    given = {key for key, entry in entries.items() if _is_given(key, entry.node)}
-    missing = partial(faults.add, slack.line)
-
-    def surplus(key: str, fact: str, hint: str) -> None:
-        faults.add(entries[key].line, fact, hint)
-
-    if not given & {"app_token", "signing_secret"}:
-        fact = "adapters.slack needs app_token (Socket Mode) or signing_secret (HTTP)."
-        missing(fact, "Add app_token; Slack then need not reach this computer.")
-    elif {"app_token", "signing_secret"} <= given:
-        fact = "adapters.slack has app_token (Socket Mode) and signing_secret (HTTP)."
-        surplus("signing_secret", fact, "Remove signing_secret for Socket Mode, or app_token for HTTP.")
-    if not given & {"bot_token", "oauth"}:
-        missing("adapters.slack needs bot_token, or oauth.", "Add bot_token; oauth is for several workspaces.")
-    elif {"bot_token", "oauth"} <= given:
-        fact = "adapters.slack has bot_token and oauth, which gives each workspace its own."
-        surplus("bot_token", fact, "Remove bot_token for several workspaces, or oauth for one.")
-    if {"app_token", "oauth"} <= given and "http" not in given:
-        fact = "adapters.slack.oauth needs adapters.slack.http, where its pages are served."
-        surplus("oauth", fact, "Add `http: {port: 3000}` under adapters.slack.")
-
-
-def _is_given(key: str, node: Node) -> bool:
-    if not isinstance(node, Scalar):
-        return True
-    if node.value is None:
-        return key in ("http", "oauth")  # a section without keys
-    return not is_empty_variable(node)
+    for platform, check in _CHECKS.items():
+        entry = adapters.entries.get(platform)
+        section = as_section(entry.node, platform, Faults(faults.file)) if entry is not None else None
+        if entry is not None and section is not None:
+            check(Mapping(entry.line, section.entries), faults)

@@ -35,10 +35,23 @@ class Form:
     expected: str
     hint: str
     read: Callable[[str], str | None]
+    got: str = "another text"
+    """What stands there instead; a form that refuses one mistake alone can name it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Marks a needed text that must be something: missing, `null` or empty, it is told where a person gets it."""
+
+    hint: str
 
 
 class AsWritten:
     """Marks a text that may stand in the file as a number: `007` and `123` are kept as their characters."""
+
+
+class EmptyIsNone:
+    """Marks a text that may be None, and is it when it is empty too."""
 
 
 Text = Annotated[str, Between(1, 4_000)]
@@ -83,9 +96,13 @@ def read_keys(section: Mapping, keys: dict[str, Key], where: str, line: int, fau
     values = {}
     for name, key in keys.items():
         entry = section.entries.get(name)
+        source = next((mark for mark in _marks(key.annotation) if isinstance(mark, Source)), None)
+        if key.is_required and (entry is None or (source is not None and _is_nothing(entry.node))):
+            hint = source.hint if source is not None else f"Add it under {where}."
+            place = entry.line if entry is not None else line
+            faults.add(place, f"{known(where, name)} is needed, and is missing.", hint)
+            continue
         if entry is None:
-            if key.is_required:
-                faults.add(line, f"{known(where, name)} is needed, and is missing.", f"Add it under {where}.")
             continue
         value = read_value(entry.node, key.annotation, known(where, name), faults)
         if value is not UNREADABLE:
@@ -114,7 +131,9 @@ def read_value(node: Node, annotation: Any, where: str, faults: Faults) -> Any:
     if isinstance(node, Broken):
         return UNREADABLE
     members = list(_members(annotation))
-    if is_empty_variable(node) and any(member.type is None for member in members):
+    empty_is_none = any(isinstance(mark, EmptyIsNone) for mark in _marks(annotation))
+    is_none = is_empty_variable(node) or (empty_is_none and _is_nothing(node))
+    if is_none and any(member.type is None for member in members):
         return None
     for member in members:
         value = _matched(node, member, where, faults)
@@ -156,6 +175,15 @@ def _members(annotation: Any, marks: tuple[Any, ...] = ()) -> Iterator[_Member]:
         yield _Member(None if annotation is type(None) else annotation, marks)
 
 
+def _marks(annotation: Any) -> Iterator[Any]:
+    for member in _members(annotation):
+        yield from member.marks
+
+
+def _is_nothing(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value in (None, "")
+
+
 def _matched(node: Node, member: _Member, where: str, faults: Faults) -> Any:
     wanted, origin = member.type, get_origin(member.type)
     if dataclasses.is_dataclass(wanted):
@@ -174,7 +202,9 @@ def _read_model(node: Mapping | Scalar, model: Any, where: str, faults: Faults) 
     keys = keys_of(model)
     before = faults.count
     values = read_keys(section, keys, where, node.line, faults)
-    return model(**values) if faults.count == before else UNREADABLE
+    if faults.count > before or not section.entries.keys() <= values.keys():  # the rest was found while substituting
+        return UNREADABLE
+    return model(**values)
 
 
 def _read_items(node: Sequence, member: _Member, where: str, faults: Faults) -> Any:
@@ -232,7 +262,7 @@ def _measured(value: Any, member: _Member, line: int, where: str, faults: Faults
         if isinstance(mark, Form):
             value = mark.read(value)
             if value is None:
-                faults.add(line, f"{where} must be {mark.expected}; got another text.", mark.hint)
+                faults.add(line, f"{where} must be {mark.expected}; got {mark.got}.", mark.hint)
                 return UNREADABLE
     return value
 

@@ -12,6 +12,7 @@ from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey
 from backscroll.storage.provider.files import FileCalls
 from backscroll.storage.provider.rows import external_key, instant_of
 from backscroll.storage.provider.threads import newest
+from backscroll.storage.values import canonical_json, clean_object, clean_text
 
 
 class PlaceCalls(FileCalls):
@@ -31,6 +32,24 @@ class PlaceCalls(FileCalls):
             if thread is not None and (instant_of(thread["updated_at"]) or since) >= since:
                 live.append((newest(thread), key.alias, key))
         return [key for *_, key in sorted(live, key=lambda each: each[:2], reverse=True)]
+
+    async def change_place(
+        self, key: ThreadKey, *, title: str | None = None, place: dict[str, Any] | None = None
+    ) -> bool:
+        """Call the thread that lives at a key otherwise, and add to what it says of its place; the rest stays as it is.
+
+        Atomic: what somebody else changes of it at the same time stands too. A repeat writes nothing.
+
+        Args: title: None leaves the one that stands. place: properties, each in the place of its namesake.
+        Returns: whether anything changed; False when no thread lives there.
+        """
+        async with self._exclusive:
+            holder = await self.get("aliases", key.alias)
+            row = None if holder is None else await self.get("threads", holder["thread_id"])
+            changed = None if row is None else with_place(row, key.platform, title, place or {})
+            if changed is not None:
+                await self._set_thread(changed)
+            return changed is not None
 
     async def move_channel(self, move: ChannelMove) -> None:
         """Let all that lives in a channel live under the channel's new id, and harmless when repeated.
@@ -100,6 +119,22 @@ class PlaceCalls(FileCalls):
             return None
         holder = await self.get("external_ids", external_key(_moved(old, move)))
         return _moved(old, move) if holder is not None and holder["message_id"] == message_id else None
+
+
+def with_place(
+    fields: dict[str, Any], platform: str, title: str | None, place: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return a thread's fields with another title and further properties of its place; None when they say so already.
+
+    Raises: ValueError: no backend could hold them.
+    """
+    there = fields["platforms"].get(platform, {})
+    changed = {
+        "title": fields["title"] if title is None else clean_text(title),
+        "platforms": fields["platforms"] | {platform: there | clean_object(place)},
+    }
+    before = {name: fields[name] for name in changed}
+    return None if canonical_json(before) == canonical_json(changed) else fields | changed
 
 
 def _moved(external: ExternalId, move: ChannelMove) -> ExternalId:

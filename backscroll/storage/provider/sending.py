@@ -105,6 +105,13 @@ class SendingCalls(AnswerCalls):
         row = await self.get("answers", answer_id)
         return [] if row is None else await self._parts(row)
 
+    async def get_posts(self, message_ids: list[str]) -> list[Part]:
+        """Return the posts of these messages: each message's in order, the messages by id.
+
+        A message that came from outside has none.
+        """
+        return [part for message_id in sorted(set(message_ids)) for part in await self._parts_of(message_id)]
+
     async def mark_sent(
         self, answer_id: str, owner: str, number: int, external: ExternalId, *, message_id: str | None = None
     ) -> None:
@@ -257,9 +264,9 @@ def grown_parts(parts: list[Part], texts: list[str], *, is_whole: bool) -> list[
 
 def rest_of(parts: list[Part], gone: ExternalId) -> list[Part] | None:
     """Return the parts that stand when a post is taken away; None where it does not stand itself."""
-    if not any(part.external == gone and _stands(part) for part in parts):
+    if not any(part.external == gone and stands(part) for part in parts):
         return None
-    return [part for part in parts if part.external != gone and _stands(part)]
+    return [part for part in parts if part.external != gone and stands(part)]
 
 
 def text_of(parts: list[Part]) -> str:
@@ -274,7 +281,8 @@ def message_posted(message_id: str) -> MessageExistsError:
     )
 
 
-def _stands(part: Part) -> bool:
+def stands(part: Part) -> bool:
+    """Tell whether a post says anything still, and was not taken away."""
     return bool(part.text) or (part.kind == "file" and part.position is not None)
 
 

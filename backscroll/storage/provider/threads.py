@@ -96,14 +96,17 @@ class ThreadCalls(Rows):
 
         Equality is JSON equality: `5`, `5.0`, `"5"`, `true` and `null` differ, and a missing key is not `null`.
         """
-        return await self._find("attributes", None, attributes)
+        return [await self._thread_of(row, None) for row in await self._find_rows("attributes", None, attributes)]
 
-    async def find_by_platform(self, name: str, place: dict[str, Any], *, limit: int | None = None) -> list[Thread]:
+    async def find_by_platform(
+        self, name: str, place: dict[str, Any], *, limit: int | None = None, with_messages: bool = True
+    ) -> list[Thread]:
         """Return the threads that live at this place of a platform, newest first. No filters: all of the platform.
 
-        Equality as in `find_by_attributes`. Args: limit: None means all.
+        Equality as in `find_by_attributes`. Args: limit: None means all. with_messages: False leaves the messages out.
         """
-        return await self._find("platforms", name, place, limit)
+        rows = await self._find_rows("platforms", name, place)
+        return [await self._thread_of(row, None if with_messages else 0) for row in rows[:limit]]
 
     async def search_by_platform(
         self, name: str, value: Any, *, place: dict[str, Any] | None = None, limit: int | None = None
@@ -119,11 +122,6 @@ class ThreadCalls(Rows):
             if any(canonical_json(each) == mark for each in row["platforms"][name].values())
         ]
         return [await self._thread_of(row, None) for row in found[:limit]]
-
-    async def _find(
-        self, column: str, part: str | None, wanted: dict[str, Any], limit: int | None = None
-    ) -> list[Thread]:
-        return [await self._thread_of(row, None) for row in (await self._find_rows(column, part, wanted))[:limit]]
 
     async def _find_rows(self, column: str, part: str | None, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         marks = {key: canonical_json(value) for key, value in wanted.items()}

@@ -6,11 +6,20 @@ from typing import Any
 from sqlalchemy import Table, and_, bindparam, delete, select, update
 
 from backscroll.storage.keys import ChannelMove, ThreadKey, alias_range
+from backscroll.storage.provider.places import with_place
 from backscroll.storage.sql.early import PLACE
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.files import SqlFiles
 from backscroll.storage.sql.marking import apply_early
-from backscroll.storage.sql.rows import CHUNK_COUNT, NEWEST_FIRST, property_values, read_by_ids, search_values
+from backscroll.storage.sql.rows import (
+    CHUNK_COUNT,
+    NEWEST_FIRST,
+    THREAD_COLUMNS,
+    property_values,
+    read_by_ids,
+    search_values,
+)
+from backscroll.storage.sql.saving import fields_of, update_threads
 from backscroll.storage.sql.tables import (
     aliases,
     answers,
@@ -31,6 +40,11 @@ _LIVE = (
     )
     .order_by(*NEWEST_FIRST, aliases.c.alias.desc())
 )
+_LIVING = (
+    select(*THREAD_COLUMNS)
+    .where(threads.c.id == select(aliases.c.thread_id).where(aliases.c.alias == bindparam("alias")).scalar_subquery())
+    .with_for_update(key_share=True)
+)
 _ALIASES = select(aliases.c.alias, aliases.c.thread_id).where(
     aliases.c.alias >= bindparam("first"), aliases.c.alias < bindparam("last")
 )
@@ -43,6 +57,19 @@ class SqlPlaces(SqlFiles):
         first, last = alias_range(platform, workspace)
         rows = await self.database.rows(_LIVE, {"since": since, "first": first, "last": last})
         return [key for row in rows if (key := ThreadKey.from_alias(row.alias)) is not None]
+
+    async def change_place(
+        self, key: ThreadKey, *, title: str | None = None, place: dict[str, Any] | None = None
+    ) -> bool:
+        async def work(connection: Connection) -> bool:
+            row = (await connection.execute(_LIVING, {"alias": key.alias})).one_or_none()
+            before = {} if row is None else fields_of(row)
+            after = with_place(before, key.platform, title, place or {}) if before else None
+            if after is not None:
+                await update_threads(connection, [before], [after])
+            return after is not None
+
+        return await self.database.write(work)
 
     async def move_channel(self, move: ChannelMove) -> None:
         async def work(connection: Connection) -> None:

@@ -111,7 +111,28 @@ async def _write_threads(connection: Connection, saves: dict[str, Save]) -> None
             save.error = thread_gone(save.thread_id) if save.changes.was_loaded else None
         made = await _make_threads(connection, [save for save in new if save.error is None])
         unknown = {save.thread_id: save for save in new if save.error is None and save.thread_id not in made}
-    await _update_threads(connection, [(row, saves[row.id].changes) for row in found])
+    before = [fields_of(row) for row in found]
+    await update_threads(connection, before, [saves[each["id"]].changes.apply_to(each) for each in before])
+
+
+def fields_of(row: Row[Any]) -> dict[str, Any]:
+    """Lay out what of a thread can be changed, with its id."""
+    return {name: getattr(row, name) for name in ("id", *_FIELDS)}
+
+
+async def update_threads(connection: Connection, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    """Write the fields of stored threads whose rows are locked, and what they are found by."""
+    if not after:
+        return
+    await connection.execute(_UPDATE, [{"its_id": values["id"]} | values for values in after])
+    retitled = [new for old, new in zip(before, after, strict=True) if new["title"] != old["title"]]
+    if retitled:
+        await connection.execute(_RETITLE, [_title(values) for values in retitled])
+    old, new = _properties(before), _properties(after)
+    gone = [{"its_id": key[0], "its_name": key[1]} for key in old if old[key] != new.get(key)]
+    if gone:
+        await connection.execute(_DROP_PROPERTIES, gone)
+    await _add_properties(connection, {key: new[key] for key in new if new[key] != old.get(key)})
 
 
 async def _make_threads(connection: Connection, saves: list[Save]) -> set[str]:
@@ -128,23 +149,6 @@ async def _make_threads(connection: Connection, saves: list[Save]) -> set[str]:
     won = set((await connection.execute(insert, [thread_values(thread) for thread in made.values()])).scalars())
     await _add_properties(connection, _properties(made[thread_id].__dict__ for thread_id in sorted(won)))
     return won
-
-
-async def _update_threads(connection: Connection, changed: list[tuple[Row[Any], ThreadChanges]]) -> None:
-    """Write the changes of stored threads."""
-    before = {row.id: {name: getattr(row, name) for name in ("id", *_FIELDS)} for row, _ in changed}
-    after = {row.id: changes.apply_to(before[row.id]) for row, changes in changed}
-    if not after:
-        return
-    await connection.execute(_UPDATE, [{"its_id": values["id"]} | values for values in after.values()])
-    retitled = [values for values in after.values() if values["title"] != before[values["id"]]["title"]]
-    if retitled:
-        await connection.execute(_RETITLE, [_title(values) for values in retitled])
-    old, new = _properties(before.values()), _properties(after.values())
-    gone = [{"its_id": key[0], "its_name": key[1]} for key in old if old[key] != new.get(key)]
-    if gone:
-        await connection.execute(_DROP_PROPERTIES, gone)
-    await _add_properties(connection, {key: new[key] for key in new if new[key] != old.get(key)})
 
 
 async def _add_properties(connection: Connection, properties: dict[tuple[str, bytes], dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from backscroll.storage.sql.answers import SqlAnswers
 from backscroll.storage.sql.editing import rewrite
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.item import Item
-from backscroll.storage.sql.parts import part_values, read_parts
+from backscroll.storage.sql.parts import part_values, read_parts, read_posts
 from backscroll.storage.sql.steps import (
     CHANGE_ANSWER,
     Begin,
@@ -89,6 +89,10 @@ class SqlSending(SqlAnswers):
             return [] if message_id is None else await read_parts(connection, message_id)
 
         return await self.database.read(work)
+
+    async def get_posts(self, message_ids: list[str]) -> list[Part]:
+        ids = sorted(set(message_ids))
+        return await self.database.read(lambda connection: read_posts(connection, ids))
 
     async def mark_sent(
         self, answer_id: str, owner: str, number: int, external: ExternalId, *, message_id: str | None = None

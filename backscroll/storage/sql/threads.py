@@ -89,10 +89,11 @@ class SqlThreads(SqlPrimitives):
     async def find_by_attributes(self, attributes: dict[str, Any]) -> list[Thread]:
         return await self._find_properties("attributes", attributes)
 
-    async def find_by_platform(self, name: str, place: dict[str, Any], *, limit: int | None = None) -> list[Thread]:
-        if not place:
-            return await self._find_properties("platforms", {name: None}, limit=limit)
-        return await self._find_properties(f"platforms.{name}", place, limit=limit)
+    async def find_by_platform(
+        self, name: str, place: dict[str, Any], *, limit: int | None = None, with_messages: bool = True
+    ) -> list[Thread]:
+        scope, wanted = (f"platforms.{name}", place) if place else ("platforms", {name: None})
+        return await self._find_properties(scope, wanted, limit=limit, with_messages=with_messages)
 
     async def search_by_platform(
         self, name: str, value: Any, *, place: dict[str, Any] | None = None, limit: int | None = None
@@ -102,18 +103,22 @@ class SqlThreads(SqlPrimitives):
         conditions = [threads.c.id.in_(rare), *(_has(*each) for each in hashes_of(f"platforms.{name}", place or {}))]
         return await self._read_threads(_NEWEST.where(*conditions), limit)
 
-    async def _find_properties(self, scope: str, wanted: dict[str, Any], *, limit: int | None = None) -> list[Thread]:
+    async def _find_properties(
+        self, scope: str, wanted: dict[str, Any], *, limit: int | None = None, with_messages: bool = True
+    ) -> list[Thread]:
         hashes = hashes_of(scope, wanted)
         if len(hashes) > 1:  # the planners know how many threads have a property, and not how many have this value
             counts = (await self.database.rows(select(*(_count(*each) for each in hashes[:_COUNTED]))))[0]
             rarest = min(range(len(counts)), key=lambda number: counts[number])
             hashes.insert(0, hashes.pop(rarest))
         conditions = [_is_rare(*each) if number == 0 else _has(*each) for number, each in enumerate(hashes)]
-        return await self._read_threads(_NEWEST.where(*conditions), limit)
+        return await self._read_threads(_NEWEST.where(*conditions), limit, with_messages=with_messages)
 
-    async def _read_threads(self, query: Select[*tuple[Any, ...]], limit: int | None) -> list[Thread]:
+    async def _read_threads(
+        self, query: Select[*tuple[Any, ...]], limit: int | None, *, with_messages: bool = True
+    ) -> list[Thread]:
         async def work(connection: Connection) -> list[Thread]:
-            return await read_thread_rows(connection, query.limit(limit), with_messages=True)
+            return await read_thread_rows(connection, query.limit(limit), with_messages=with_messages)
 
         return await self.database.read(work)
 

@@ -12,10 +12,10 @@ from typing import Any, Self, TypeVar, overload
 
 from aiohttp import web
 
+from backscroll.testing.faults import Fault
 from backscroll.testing.slack import sockets
 from backscroll.testing.slack.acts import Acts
 from backscroll.testing.slack.delivery import Delivery
-from backscroll.testing.slack.faults import Fault
 from backscroll.testing.slack.files import FileServer
 from backscroll.testing.slack.models import Channel, File, Json, Message, Team, User
 from backscroll.testing.slack.web import ReceivedCall, WebApi, read_params

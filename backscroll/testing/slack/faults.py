@@ -1,57 +1,9 @@
 """Faults that a test orders for Web API calls. Proved by `tests/unit/testing/test_faults.py`."""
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Literal, Self
 
+from backscroll.testing.faults import Fault
 from backscroll.testing.slack.models import Json
-
-Kind = Literal["rate_limited", "server_error", "error", "hang", "cut_before", "cut_after", "cut_within"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One way in which a call goes wrong."""
-
-    kind: Kind
-    seconds: float = 0.0
-    status: int = 200
-    name: str = ""
-
-    @classmethod
-    def rate_limited(cls, retry_after_s: int = 1) -> Self:
-        """Answer 429 with Retry-After; the call has no effect."""
-        return cls("rate_limited", seconds=retry_after_s, status=429)
-
-    @classmethod
-    def server_error(cls, status: int = 500) -> Self:
-        """Answer a 5xx; the call has no effect."""
-        return cls("server_error", status=status)
-
-    @classmethod
-    def error(cls, name: str) -> Self:
-        """Answer `ok: false` with this error; the call has no effect."""
-        return cls("error", name=name)
-
-    @classmethod
-    def hang(cls, seconds: float) -> Self:
-        """Hold the call for so long, then carry it out, even if the caller has gone."""
-        return cls("hang", seconds=seconds)
-
-    @classmethod
-    def cut_before(cls) -> Self:
-        """Cut the connection; the call has no effect."""
-        return cls("cut_before")
-
-    @classmethod
-    def cut_after(cls) -> Self:
-        """Carry the call out, then cut the connection without an answer."""
-        return cls("cut_after")
-
-    @classmethod
-    def cut_within(cls) -> Self:
-        """Carry the call out, then cut the connection in the middle of the answer."""
-        return cls("cut_within")
 
 
 class Faults:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from backscroll.testing.faults import Fault
 from backscroll.testing.slack.delivery import Courier
-from backscroll.testing.slack.faults import Fault, Faults
+from backscroll.testing.slack.faults import Faults
 from backscroll.testing.slack.methods import METHODS, ApiError, Call, Desk
 from backscroll.testing.slack.models import Json
 from backscroll.testing.slack.sockets import Sockets

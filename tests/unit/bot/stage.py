@@ -18,8 +18,8 @@ from backscroll.bot.turn import Fetch, Turn
 from backscroll.errors import StorageUnavailableError
 from backscroll.storage import memory
 from backscroll.storage.attachments import Attachments
-from backscroll.storage.keys import ThreadKey
-from backscroll.storage.models import Attachment
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.models import Attachment, Message
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, AnswerState, Part
 from tests.contract.samples import arriving
@@ -32,15 +32,15 @@ LIMITS = Limits(lease_s=0.6, shutdown_grace_s=0)
 class GrowingPost(Stream):
     """One post of the recorder's that grows."""
 
-    def __init__(self, adapter: "Recorder", external_id: str) -> None:
+    def __init__(self, adapter: "Recorder", external: ExternalId) -> None:
         self._adapter = adapter
-        self.external_id = external_id
+        self.external = external
 
     async def show(self, text: str) -> None:
-        await self._adapter.change("show", self.external_id, text)
+        await self._adapter.change("show", self.external.id, text)
 
     async def close(self, text: str) -> None:
-        await self._adapter.change("close", self.external_id, text)
+        await self._adapter.change("close", self.external.id, text)
 
 
 class Recorder(Adapter):
@@ -49,14 +49,25 @@ class Recorder(Adapter):
     `outcomes` says for each post, file or stream in turn what becomes of it, and `changes` for each change of one: None
     for a success, an error for a failure, `(error,)` for one that only seems to be. `shown` is what stands there now.
     `histories` has what each thread's place says, in pages; `files` the contents that can be downloaded. An error in
-    their place is raised once, and an event waited for.
+    their place is raised once, and an event waited for. `reacting` has who stands for an emoji on a message, `hidden`
+    what stands though no history lists it, `refusals` what is said to such questions instead; `spoke` has the places
+    that the platform names.
     """
 
     platform = "slack"
 
-    def __init__(self, *, streams: bool = False) -> None:
+    def __init__(self, *, streams: bool = False, tells_changes: bool = False, platform: str = "slack") -> None:
         self.streams = streams
+        self.tells_changes = tells_changes
+        self.platform = platform
+        self.reacting: dict[tuple[str, str], list[str]] = {}
+        self.asked_for: list[tuple[str, str]] = []
+        self.spoke: list[ThreadKey] | Exception = []
+        self.spoke_since: list[datetime] = []
+        self.hidden: set[str] = set()
+        self.refusals: deque[Exception | tuple[Exception] | None] = deque()
         self.posted: list[tuple[ThreadKey, Part]] = []
+        self.questions: list[Question] = []
         self.looked: list[list[int]] = []
         self.outcomes: deque[Exception | tuple[Exception] | None] = deque()
         self.changes: deque[Exception | tuple[Exception] | None] = deque()
@@ -86,32 +97,33 @@ class Recorder(Adapter):
     def split(self, text: str) -> list[str]:
         return text.split("|")
 
-    async def post(self, key: ThreadKey, part: Part) -> str:
-        return self._put(key, part, part.text)
+    async def post(self, question: Question, part: Part) -> ExternalId:
+        self.questions.append(question)
+        return self._put(question.key, part, part.text)
 
-    async def upload(self, key: ThreadKey, part: Part, attachment: Attachment, content: bytes) -> str:
-        external_id = self._put(key, part, attachment.name)
+    async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
+        external = self._put(question.key, part, attachment.name)
         self.uploaded.append((attachment.name, content))
-        return external_id
+        return external
 
     async def open_stream(self, question: Question, part: Part) -> Stream:
         return GrowingPost(self, self._put(question.key, part, ""))
 
-    async def edit(self, key: ThreadKey, external_id: str, text: str) -> None:
-        await self.change("edit", external_id, text)
+    async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:
+        await self.change("edit", external.id, text)
 
-    async def remove(self, key: ThreadKey, external_id: str) -> None:
-        self.acts.append(("remove", external_id))
-        self.shown.pop(external_id, None)
+    async def remove(self, key: ThreadKey, external: ExternalId) -> None:
+        self.acts.append(("remove", external.id))
+        self.shown.pop(external.id, None)
 
-    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, str]:
+    async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, ExternalId]:
         self.looked.append([part.number for part in parts])
         there = {part.token for _, part in self.posted}
-        return {part.number: part.token for part in parts if part.token in there}
+        return {part.number: question.key.message(part.token) for part in parts if part.token in there}
 
-    async def react(self, key: ThreadKey, external_id: str, emoji: str) -> str:
+    async def react(self, key: ThreadKey, external: ExternalId, emoji: str) -> str:
         _raise(self.outcomes)
-        self.reacted.append((external_id, emoji))
+        self.reacted.append((external.id, emoji))
         return "UBOT"
 
     async def typing(self, key: ThreadKey, text: str | None = None) -> None:
@@ -129,6 +141,21 @@ class Recorder(Adapter):
             else:
                 yield page
 
+    async def changed_places(self, workspace: str, since: datetime) -> list[ThreadKey]:
+        self.spoke_since.append(since)
+        if isinstance(self.spoke, Exception):
+            raise self.spoke
+        return self.spoke
+
+    async def is_gone(self, external: ExternalId, message: Message) -> bool:
+        _raise(self.refusals)
+        return external.id not in self.hidden
+
+    async def reactors(self, external: ExternalId, emoji: str) -> list[str]:
+        self.asked_for.append((external.id, emoji))
+        _raise(self.refusals)
+        return self.reacting.get((external.id, emoji), [])
+
     @asynccontextmanager
     async def download(self, workspace: str, attachment: Attachment) -> AsyncIterator[AsyncIterator[bytes]]:
         self.downloads.append(str(attachment.location))
@@ -144,14 +171,14 @@ class Recorder(Adapter):
             else:
                 yield chunk
 
-    def _put(self, key: ThreadKey, part: Part, text: str) -> str:
+    def _put(self, key: ThreadKey, part: Part, text: str) -> ExternalId:
         seems = _raise(self.outcomes)
         self.posted.append((key, part))
         self.acts.append(("post", part.token))
         self.shown[part.token] = text
         if seems is not None:
             raise seems
-        return part.token
+        return key.message(part.token)
 
     async def change(self, act: str, external_id: str, text: str) -> None:
         """Let a post say something else; one that is gone stays gone."""

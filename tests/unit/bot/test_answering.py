@@ -294,8 +294,8 @@ async def test_stop_at_any_await_loses_and_repeats_nothing(provider: StorageProv
 class Slow(Recorder):
     """A platform that takes a moment before it posts, and another before it replies."""
 
-    async def post(self, key: Any, part: Any) -> str:
+    async def post(self, question: Any, part: Any) -> Any:
         await asyncio.sleep(0)
-        posted = await super().post(key, part)
+        posted = await super().post(question, part)
         await asyncio.sleep(0)
         return posted

@@ -33,7 +33,8 @@ def at(number: float) -> datetime:
 
 def posted(number: float, text: str | None = None, *, key: ThreadKey = KEY) -> MessagePosted:
     """Make a reply as it is delivered."""
-    return MessagePosted(key, f"m{number}", "U1", text or f"message {number}", at(number), is_reply=True)
+    external = key.message(f"m{number}")
+    return MessagePosted(key, external, "U1", text or f"message {number}", at(number), is_reply=True)
 
 
 def mention(number: float, text: str | None = None, *, key: ThreadKey = KEY) -> MessagePosted:
@@ -63,7 +64,7 @@ class Talk:
             policy,
             files_changed=self._files_changed,
             adapters={adapter.platform: adapter},
-            live_for=live_for,
+            live_for={adapter.platform: live_for},
         )
 
     def _files_changed(self) -> None:
@@ -417,3 +418,59 @@ async def test_fill_waits_for_the_storage_within_an_answer(flaky: Flaky, adapter
         await bot.drained()
         await until(lambda: not bot._running)
     assert adapter.texts == ["2 messages"]
+
+
+# Places that the platform names
+
+
+async def test_catch_up_reads_what_else_spoke_once_and_last(talk: Talk) -> None:
+    await joined(talk)
+    await talk.was_up_to(at(20))
+    talk.adapter.spoke = [OTHER_KEY, CHANNEL, KEY]
+    await talk.catch_up()
+    since = at(20) - timedelta(minutes=15)
+    assert talk.adapter.read == [(KEY, since), (CHANNEL, since), (OTHER_KEY, since)]
+    assert talk.adapter.spoke_since == [since]
+
+
+async def test_catch_up_keeps_a_first_mention_where_nothing_was_live(talk: Talk) -> None:
+    await talk.was_up_to(at(20))
+    talk.adapter.spoke = [OTHER_KEY]
+    talk.adapter.histories[OTHER_KEY] = [late(posted(22, key=OTHER_KEY), mention(25, "missed", key=OTHER_KEY))]
+    await talk.catch_up()
+    (answer,) = await talk.provider.list_answers()
+    assert (await talk.texts(OTHER_KEY), await talk.asked()) == (["missed"], ["missed"])
+    assert answer.is_partial, "what stands before it is read when it is answered"
+
+
+async def test_catch_up_goes_on_when_the_platform_names_nothing(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
+    await joined(talk)
+    await talk.was_up_to(at(20))
+    talk.adapter.spoke = AdapterError("It is not shown to this bot.")
+    talk.adapter.histories[KEY] = [late(posted(25, "missed"))]
+    await talk.catch_up()
+    assert await talk.texts() == ["message 10", "missed"]
+    assert "It is not shown to this bot." in caplog.text
+
+
+async def test_catch_up_raises_when_the_platform_is_away_for_its_places(talk: Talk) -> None:
+    await talk.was_up_to(at(20))
+    talk.adapter.spoke = AdapterUnavailableError("It is away.")
+    with pytest.raises(AdapterUnavailableError):
+        await talk.catch_up()
+
+
+async def test_catch_up_without_a_watermark_asks_for_no_places(talk: Talk) -> None:
+    await talk.catch_up()
+    assert talk.adapter.spoke_since == []
+
+
+async def test_each_platform_is_live_for_as_long_as_it_is_told(provider: StorageProvider, adapter: Recorder) -> None:
+    talk = Talk(provider, adapter)
+    talk.manager = ConversationManager(
+        provider, adapters={"slack": adapter}, live_for={"slack": timedelta(0), "discord": LIVE}
+    )
+    await joined(talk)
+    await talk.was_up_to(at(20))
+    await talk.catch_up()
+    assert adapter.read == []

@@ -21,6 +21,8 @@ from backscroll.bot.config import (
     BotConfig,
     Config,
     ConsoleConfig,
+    DiscordConfig,
+    SlackConfig,
     StorageConfig,
     load_config,
     resolve_sqlite_url,
@@ -342,7 +344,7 @@ def test_unknown_key_is_told_the_nearest_right_one(load: Load) -> None:
 
 
 def test_unknown_key_that_is_near_to_none_is_told_all(load: Load) -> None:
-    fault = ("config.yaml:1: adapters.irc is not a known key.", "Known here: console, slack.")
+    fault = ("config.yaml:1: adapters.irc is not a known key.", "Known here: console, slack, discord.")
     assert fault in faults_of(load, "adapters: {console: {}, irc: {}}")
 
 
@@ -679,7 +681,7 @@ PLACES = [
     "storage: {type: sql, url: 'postgresql://bot:@@db/bot', pool_size: @}",
     "adapters: @",
     "adapters: {console: @}",
-    "adapters: {console: {token: @}, slack: {bot_token: @}, @: 1}",
+    "adapters: {console: {token: @}, slack: {bot_token: @}, discord: {token: @}, @: 1}",
     "@: 1",
     "? @\n: @\n? @\n: &a @",
     "? [@]\n: @",
@@ -740,12 +742,21 @@ NAMES = st.sampled_from(KEYS + WORDS) | st.text(max_size=10) | st.integers() | s
 TREES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=6), max_leaves=20
 )
+PLATFORMS = {"slack": SlackConfig, "discord": DiscordConfig}
+
+
+def keys_with_anything(model: type[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(list(keys_of(model))), TREES)
+
+
 FILES: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {},
     optional={
-        "bot": TREES | st.dictionaries(st.sampled_from(list(keys_of(BotConfig))), TREES),
+        "bot": TREES | keys_with_anything(BotConfig),
         "storage": TREES | st.dictionaries(st.sampled_from(WORDS), TREES),
-        "adapters": TREES | st.just({"console": {}}),
+        "adapters": TREES
+        | st.just({"console": {}})
+        | st.fixed_dictionaries({}, optional={name: keys_with_anything(model) for name, model in PLATFORMS.items()}),
     },
 )
 
@@ -803,7 +814,7 @@ def test_shipped_file_has_every_key() -> None:
     assert set(tree["bot"]) == set(keys_of(BotConfig))
     assert set(tree["bot"]["allow"]) == set(keys_of(AllowConfig))
     assert set(tree["storage"]) == {"type", "url"}
-    assert set(tree["adapters"]) == {"console"}  # test_config_slack.py reads the rest, which stands in comments
+    assert set(tree["adapters"]) == {"console"}  # test_config_shipped.py reads the rest, which stands in comments
 
 
 @pytest.mark.parametrize(

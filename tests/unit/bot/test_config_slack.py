@@ -2,19 +2,15 @@
 
 import base64
 import dataclasses
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
-from typing import Any
 
 import pytest
-import yaml
 
 from backscroll.bot.config import (
     AdapterConfigs,
-    ConsoleConfig,
     SlackAssistantConfig,
     SlackConfig,
     SlackHttpConfig,
@@ -25,7 +21,6 @@ from backscroll.bot.config import (
 from backscroll.bot.config.keys import keys_of
 from backscroll.errors import ConfigError
 
-ROOT = Path(__file__).parents[3]
 # No random one: the workers of one run must name the tests alike.
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 OAUTH = f"oauth: {{client_id: 123.456, client_secret: s, encryption_key: {KEY}}}"
@@ -74,12 +69,6 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set every variable that the shipped file names."""
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
-
-
-def shipped(*, alternatives: bool = False) -> str:
-    """Return the shipped file with its commented blocks of adapters made live, and those within them too."""
-    text = re.sub(r"(?m)^  # ", "  ", (ROOT / "config.yaml").read_text())
-    return re.sub(r"(?m)^(    (?:# )?)# (?=\w|  )", lambda match: "    ", text) if alternatives else text
 
 
 # What is read
@@ -221,6 +210,15 @@ def test_slack_tells_missing_variables_once_and_with_the_way_out(
         )
         for line, key, name in [(4, "bot_token", "SLACK_BOT_TOKEN"), (5, "app_token", "SLACK_APP_TOKEN")]
     ]
+
+
+def test_slack_tells_a_missing_variable_of_a_needed_key_within_a_key(
+    faults_of: FaultsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SLACK_CLIENT_SECRET", raising=False)
+    fact = "config.yaml:5: adapters.slack.oauth.client_secret needs SLACK_CLIENT_SECRET, which is not set."
+    oauth = OAUTH.replace("client_secret: s", 'client_secret: "{SLACK_CLIENT_SECRET}"')
+    assert faults_of("signing_secret: abc", oauth) == [(fact, "Set it, or remove adapters.slack.")]
 
 
 def test_slack_tells_all_mistakes_at_once_in_the_order_of_lines(faults_of: FaultsOf) -> None:
@@ -367,46 +365,3 @@ def test_slack_shows_no_secret_in_a_config() -> None:
         oauth=SlackOAuthConfig("1.2", "CANARY", "CANARY"),
     )
     assert "CANARY" not in repr(AdapterConfigs(slack=slack))
-
-
-# The shipped file and the document
-
-
-@pytest.mark.usefixtures("variables")
-def test_shipped_file_without_comment_marks_has_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    path = tmp_path / "config.yaml"
-    path.write_text(shipped())
-    assert load_config(path).adapters == AdapterConfigs(
-        console=ConsoleConfig(), slack=SlackConfig(bot_token="xoxb-1", app_token="xapp-1")
-    )
-
-
-@pytest.mark.usefixtures("variables")
-def test_shipped_file_with_the_other_way_has_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    path = tmp_path / "config.yaml"
-    path.write_text(re.sub(r"(?m)^    (bot_token|app_token):.*\n", "", shipped(alternatives=True)))
-    assert load_config(path).adapters == AdapterConfigs(
-        console=ConsoleConfig(),
-        slack=SlackConfig(signing_secret="abc", oauth=SlackOAuthConfig("123.456", "def", KEY)),
-    )
-
-
-def test_shipped_file_has_every_key_of_slack() -> None:
-    tree: dict[str, Any] = yaml.safe_load(shipped(alternatives=True))["adapters"]["slack"]
-    assert set(tree) == set(keys_of(SlackConfig))
-    assert {name: set(tree[name]) for name in SECTIONS} == {
-        name: set(keys_of(model)) for name, model in SECTIONS.items()
-    }
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        *(key for key in keys_of(SlackConfig) if key not in ("http", "assistant")),
-        *(f"{section}.{key}" for section, model in SECTIONS.items() for key in keys_of(model)),
-    ],
-)
-def test_document_has_every_key_of_slack(key: str) -> None:
-    assert f"| `{key}` |" in (ROOT / "docs/configuration.md").read_text()

@@ -5,16 +5,44 @@ from pathlib import Path
 
 import pytest
 
+from backscroll.adapters.base import Question
+from backscroll.adapters.events import MessagePosted
 from backscroll.bot.handling import Handler
+from backscroll.bot.manager import ConversationManager
 from backscroll.bot.turn import Turn
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageRefusedError
+from backscroll.storage import memory
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import LocalFiles
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.provider import StorageProvider
-from tests.unit.bot.stage import Flaky, Gate, Recorder, answering, ask, away, echo, hang, only_answer, states, until
+from backscroll.storage.values import utc_now
+from tests.unit.bot.stage import (
+    Flaky,
+    Gate,
+    Recorder,
+    answering,
+    ask,
+    away,
+    echo,
+    hang,
+    only_answer,
+    states,
+    thread,
+    until,
+)
 
 pytestmark = pytest.mark.usefixtures("short_waits")
+
+
+class Counting(memory.Provider):
+    """Counts how often a message was looked for."""
+
+    looks = 0
+
+    async def get_message(self, message_id: str) -> tuple[str, Message] | None:
+        self.looks += 1
+        return await super().get_message(message_id)
 
 
 # The straight way
@@ -31,6 +59,32 @@ async def test_answer_is_posted_stored_and_marked(provider: StorageProvider, ada
     assert [(message.role, message.text) for message in thread.messages] == [("user", "q"), ("assistant", "+ q")]
     assert thread.messages[1].platforms["slack"]["ts"] == adapter.posted[0][1].token
     assert adapter.looked == []
+
+
+async def test_post_is_told_whom_it_answers_without_a_look_for_the_question(adapter: Recorder) -> None:
+    provider, external = Counting(), thread("1.0").message("1.7")
+    said = MessagePosted(thread("1.0"), external, "U1", "q", utc_now(), is_direct=True)
+    await ConversationManager(provider).record(said)
+    async with answering(provider, adapter, echo) as bot:
+        await bot.drained()
+    (key, part), question = adapter.posted[0], adapter.questions[0]
+    assert (key, part.text) == (thread("1.0"), "+ q")
+    assert question == Question(thread("1.0"), external, "U1", "q")
+    assert provider.looks == 0
+
+
+async def test_posts_of_an_answer_that_is_taken_over_look_for_the_question_once(adapter: Recorder) -> None:
+    provider = Counting()
+    await ask(provider, "a|b|c")
+    adapter.outcomes.extend([AdapterUnavailableError("away", retry_after_s=3, is_certain=True)])
+    async with answering(provider, adapter, echo) as bot:
+        await until(lambda: bool(adapter.questions))
+    adapter.questions.clear()
+    provider.looks = 0
+    async with answering(provider, adapter, echo) as bot:
+        await bot.drained()
+    assert [question.title for question in adapter.questions] == ["a|b|c"] * 3
+    assert provider.looks == 1
 
 
 async def test_answer_of_several_parts_is_posted_in_order_and_stored_once(

@@ -14,6 +14,8 @@ from backscroll.adapters.events import (
     MessagePosted,
     ReactionAdded,
     ReactionRemoved,
+    ReactionsCleared,
+    ThreadChanged,
 )
 from backscroll.bot import manager
 from backscroll.bot.manager import ConversationManager, Policy
@@ -31,7 +33,7 @@ ALL = ("mentions", "direct_messages", "joined_threads")
 
 
 def posted(number: int = 1, *, key: ThreadKey = KEY, text: str = "hello", author: str = "U1") -> MessagePosted:
-    return MessagePosted(key, f"1.{number}", author, text, NOW, "Anna")
+    return MessagePosted(key, key.message(f"1.{number}"), author, text, NOW, "Anna")
 
 
 def mention(number: int = 1, *, key: ThreadKey = KEY, text: str = "hello", author: str = "U1") -> MessagePosted:
@@ -439,7 +441,9 @@ async def test_start_thread_where_there_is_none_changes_nothing(provider: Storag
     "event",
     [
         posted(text="canary"),
-        replace(posted(), author_name="canary"),
+        replace(posted(), author_name="canary", thread_title="canary", reaction_counts={"canary": 1}),
+        ThreadChanged(KEY, "canary", {"topic": "canary"}),
+        ReactionsCleared(KEY.message("1"), "canary", NOW),
         MessageEdited(KEY, KEY.message("1"), "canary", NOW),
     ],
 )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -55,6 +56,20 @@ def sqlite_url(tmp_path: Path) -> Iterator[str]:
     """Give the path of a SQLite file that is not there yet; in the end no connection to it may be open."""
     yield str(tmp_path / "threads.db")
     assert_nothing_is_open()
+
+
+@pytest.fixture
+def prepared_sqlite_url(sqlite_url: str, sqlite_template: Path) -> str:
+    """Give the path of a SQLite file with our tables and nothing in them; its end is that of `sqlite_url`."""
+    shutil.copy(sqlite_template, sqlite_url)
+    return sqlite_url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def prepared_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of a database with our tables and nothing in them on each of the two."""
+    url: str = request.getfixturevalue(f"prepared_{request.param}_url")
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -82,7 +82,7 @@ def posted(name: str, **changes: Any) -> MessagePosted:
 def test_translate_gives_a_message_as_it_was_written() -> None:
     assert posted("message") == MessagePosted(
         key=ThreadKey("slack", "T1", "C1", "1736207085.539649"),
-        external_id="1736207085.539649",
+        external=ExternalId("slack", "T1", "C1", "1736207085.539649"),
         author_id="U1",
         text="@helper when was the fair?",
         created_at=instant(1736207085, 539649),
@@ -145,7 +145,7 @@ def test_translate_takes_only_a_dm_as_direct(changes: dict[str, Any], is_direct:
     message = posted("message", **changes)
 
     assert message.is_direct is is_direct
-    assert message.key.thread == (message.key.channel if is_direct else message.external_id)
+    assert message.key.thread == (message.key.channel if is_direct else message.external.id)
 
 
 @pytest.mark.parametrize("name", ["message", "file_share", "me_message", "thread_broadcast", "bot_message"])
@@ -518,9 +518,7 @@ def test_message_event_gives_an_old_message_with_its_reactions_and_its_edit() ->
     assert message.is_late
     assert not message.is_reply
     assert message.reactions == {"eyes": ["U2", "U3"], "wave::skin-tone-2": ["U2"]}
-    assert edited == MessageEdited(
-        message.key, message.key.message(message.external_id), message.text, instant(1736207110, 0)
-    )
+    assert edited == MessageEdited(message.key, message.external, message.text, instant(1736207110, 0))
 
 
 def test_message_event_gives_a_reply_in_its_thread() -> None:

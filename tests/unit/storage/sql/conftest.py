@@ -9,9 +9,9 @@ from backscroll.storage.sql import Provider
 
 
 @pytest.fixture
-async def provider(database_url: str) -> AsyncIterator[Provider]:
+async def provider(prepared_url: str) -> AsyncIterator[Provider]:
     """Give a provider on each of the two databases, its tables made."""
-    made = Provider(database_url)
+    made = Provider(prepared_url)
     await made.initialize()
     yield made
     await made.close()
@@ -29,9 +29,9 @@ async def postgres(postgres_url: str) -> AsyncIterator[Provider]:
 
 
 @pytest.fixture
-async def sqlite(sqlite_url: str) -> AsyncIterator[Provider]:
+async def sqlite(prepared_sqlite_url: str) -> AsyncIterator[Provider]:
     """Give a provider on a SQLite file, its tables made."""
-    made = Provider(sqlite_url)
+    made = Provider(prepared_sqlite_url)
     await made.initialize()
     yield made
     await made.close()

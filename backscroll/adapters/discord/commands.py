@@ -1,0 +1,292 @@
+"""Slash commands: a question for servers that do not show what people write, and a new thread in a direct message.
+
+A question is kept before Discord hears that it was taken, and what Discord needs for the answer is kept with it for the
+quarter of an hour that it is good for. Proved by `tests/scenario/test_discord_commands.py`.
+Source: docs.discord.com/developers/interactions/receiving-and-responding
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from backscroll.adapters.base import Inbox
+from backscroll.adapters.discord.api import (
+    ALREADY_ACKNOWLEDGED,
+    UNKNOWN_INTERACTION,
+    UNKNOWN_WEBHOOK,
+    WEBHOOK_TOKEN_OVER,
+    DiscordApi,
+    RefusedError,
+)
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, instant
+from backscroll.adapters.events import MessagePosted
+from backscroll.adapters.fields import Fields, MalformedError, id_in, list_in, need, object_in, text_in
+from backscroll.errors import AdapterError, BackscrollError, named
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.provider.primitives import Primitives
+from backscroll.storage.values import utc_now
+
+log = logging.getLogger(__name__)
+
+ANSWER_S = 2.4
+"""Seconds in which a question has to be kept; Discord waits three for a first word."""
+
+GOOD_FOR = timedelta(minutes=14, seconds=30)
+"""How long an interaction takes answers; Discord says 15 minutes."""
+
+NEW = "new"
+OPTION = "question"
+TICKETS, COMMANDS = "discord_interactions", "discord_commands"
+_COMMAND, _SAY, _DEFER = 2, 4, 5
+_EPHEMERAL = 1 << 6
+_OVER = (UNKNOWN_WEBHOOK, WEBHOOK_TOKEN_OVER)  # nobody acknowledged it in time, or its quarter of an hour is over
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What lets an answer be given to a command. `token` is Discord's, and secret."""
+
+    interaction: str
+    token: str = field(repr=False)
+    channel: str
+    until: datetime
+
+
+class CommandOverError(AdapterError):
+    """Discord takes no answer to this command any more."""
+
+
+class Commands:
+    """The application's commands.
+
+    Args: command: the question's name; None has none. `inbox` keeps what is asked, as soon as there is one.
+    """
+
+    def __init__(self, api: DiscordApi, places: PlaceBook, storage: Primitives, command: str | None) -> None:
+        self._api = api
+        self._places = places
+        self._storage = storage
+        self._command = command
+        self._user_id: str | None = None
+        self._acknowledging: dict[str, asyncio.Event] = {}
+        self.inbox: Inbox | None = None
+
+    def is_us(self, user_id: Any) -> bool:
+        """Tell whether a user is the bot, once it has logged in."""
+        return self._user_id is not None and user_id == self._user_id
+
+    async def register(self) -> None:
+        """Tell Discord of the commands, where they are others than the last time. Errors as `DiscordApi.call`."""
+        us = await self._api.us()
+        self._user_id = us.user_id
+        definitions = _definitions(self._command)
+        digest = hashlib.sha256(json.dumps(definitions, sort_keys=True).encode()).hexdigest()
+        known = await self._storage.get(COMMANDS, us.application_id) or {}
+        if known.get("digest") == digest:
+            return
+        path, ids = "/applications/{application_id}/commands", dict[str, str]()
+        for definition in definitions:  # one of the same name is replaced, others that the app has stay
+            made = await self._api.call("POST", path, body=definition, application_id=us.application_id)
+            ids[definition["name"]] = str(made["id"])
+        for name, command_id in (known.get("ids") or {}).items():
+            if name not in ids:
+                await self._remove(us.application_id, command_id)
+        await self._storage.set(COMMANDS, us.application_id, {"digest": digest, "ids": ids})
+
+    async def take(self, data: Any) -> None:
+        """Keep what a command asks, and answer Discord in its time; raises nothing."""
+        interaction_id = data.get("id") if isinstance(data, dict) else None
+        token = data.get("token") if isinstance(data, dict) else None
+        if not isinstance(interaction_id, str) or not isinstance(token, str) or data.get("type") != _COMMAND:
+            return
+        acknowledged = self._acknowledging[interaction_id] = asyncio.Event()
+        try:
+            await self._take(data, interaction_id, token)
+        finally:
+            del self._acknowledging[interaction_id]
+            acknowledged.set()
+
+    async def _take(self, data: Fields, interaction_id: str, token: str) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                reply = await self._reply(data, interaction_id, token)
+        except (BackscrollError, MalformedError, TimeoutError) as error:
+            fact = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
+            log.warning("A command of Discord's is not kept: %s", fact)
+            await self._forget(interaction_id)
+            reply = _note("I cannot keep that now. Please ask again in a while.")
+        try:
+            await self._api.call(
+                "POST",
+                # So named, each is a bucket of its own to discord.py, and one that hangs holds up no other.
+                "/interactions/{webhook_id}/{webhook_token}/callback",
+                body=reply,
+                webhook_id=interaction_id,
+                webhook_token=token,
+            )
+        except RefusedError as error:
+            if error.code not in (ALREADY_ACKNOWLEDGED, UNKNOWN_INTERACTION):
+                log.warning("A command of Discord's is not acknowledged: %s", error.message)
+        except AdapterError as error:
+            log.warning("A command of Discord's is not acknowledged: %s", error.message)
+
+    async def ticket(self, external: ExternalId | None) -> Ticket | None:
+        """Return what lets this question be answered as a command; None when it is none, or too old."""
+        kept = None if external is None else await self._storage.get(TICKETS, external.id)
+        if external is None or kept is None:
+            return None
+        until = instant(external.id) + GOOD_FOR
+        return Ticket(external.id, kept["token"], kept["channel"], until) if utc_now() < until else None
+
+    async def is_command(self, external: ExternalId | None) -> bool:
+        """Tell whether a question is a command, which is no message in its channel."""
+        return external is not None and await self._storage.get(TICKETS, external.id) is not None
+
+    async def say(self, ticket: Ticket, token: str, body: dict[str, Any], file: tuple[str, bytes] | None = None) -> str:
+        """Say something to a command, and return the message's id.
+
+        The first post of all takes the place that the command holds free, and is changed when it is said again.
+
+        Args: token: the part's. file: its name and content.
+        Raises: CommandOverError: Discord takes no answer to it. Else as `DiscordApi.call`.
+        """
+        if file is not None:  # told so, the file of an earlier try is replaced
+            body = body | {"attachments": [{"id": 0, "filename": file[0]}]}
+        try:
+            return await self._say(ticket, token, body, file)
+        except RefusedError as error:
+            if error.code not in _OVER:
+                raise
+            log.info("A command of Discord's takes no answer: %s", error.message)
+            raise CommandOverError from None
+
+    async def _say(self, ticket: Ticket, token: str, body: dict[str, Any], file: tuple[str, bytes] | None) -> str:
+        row = await self._storage.get(TICKETS, ticket.interaction) or {}
+        if row.get("filled_by", token) != token:
+            return str((await self._webhook(ticket, "POST", "", body, file))["id"])
+        await self._storage.set(
+            TICKETS, ticket.interaction, {"token": ticket.token, "channel": ticket.channel, "filled_by": token}
+        )
+        return str((await self._webhook(ticket, "PATCH", "/messages/@original", body, file))["id"])
+
+    async def edit(self, ticket: Ticket, message_id: str, body: dict[str, Any]) -> None:
+        """Change what was said to a command."""
+        await self._webhook(ticket, "PATCH", f"/messages/{message_id}", body)
+
+    async def original(self, ticket: Ticket) -> str:
+        """Return the id of the message that answers a command, or will."""
+        return str((await self._webhook(ticket, "GET", "/messages/@original", None))["id"])
+
+    async def sweep(self) -> None:
+        """Take away what waits for an answer that never came, before Discord calls it failed; forget what is old."""
+        for row in await self._storage.query(TICKETS, {}):
+            ticket = Ticket(row["key"], row["token"], row["channel"], instant(row["key"]) + GOOD_FOR)
+            if utc_now() < ticket.until - timedelta(minutes=1):
+                continue
+            if "filled_by" not in row and utc_now() < ticket.until:
+                try:
+                    await self._webhook(ticket, "DELETE", "/messages/@original", None)
+                except AdapterError as error:
+                    log.info("A command without an answer stays in sight: %s", error.message)
+            if utc_now() > ticket.until + timedelta(days=1):
+                await self._forget(ticket.interaction)
+
+    async def _webhook(
+        self,
+        ticket: Ticket,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        file: tuple[str, bytes] | None = None,
+    ) -> Any:
+        if ticket.interaction in self._acknowledging:  # an answer that is quicker than Discord's word for the question
+            await self._acknowledging[ticket.interaction].wait()
+        path = "/webhooks/{webhook_id}/{webhook_token}" + path
+        places = {"webhook_id": (await self._api.us()).application_id, "webhook_token": ticket.token}
+        if file is not None:
+            return await self._api.upload(path, body or {}, *file, method=method, **places)
+        return await self._api.call(method, path, body=body, **places)
+
+    async def _reply(self, data: Fields, interaction_id: str, token: str) -> dict[str, Any]:
+        """Do what a command asks for, and return what Discord is told."""
+        inbox = self.inbox
+        command = need(object_in, data, "data")
+        name, channel = need(text_in, command, "data.name"), need(id_in, data, "channel_id")
+        place = await self._places.find(channel, id_in(data, "guild_id"))
+        if inbox is None:
+            return _note("I am just starting. Please ask again in a while.")
+        if name == NEW and place.kind == "direct":
+            key = ThreadKey(PLATFORM, DIRECT, channel, channel)
+            await inbox.start_thread(key, asked_at=instant(interaction_id))
+            return _note("A new thread begins.")
+        if name != self._command:
+            return _note("This bot has no such command here.")
+        posted = _question(data, command, place, interaction_id, name)
+        if not inbox.answers(posted):
+            return _note("I may not answer you here.")
+        await self._storage.set(TICKETS, interaction_id, {"token": token, "channel": channel})
+        await inbox.record(posted)
+        return {"type": _DEFER}
+
+    async def _forget(self, interaction_id: str) -> None:
+        try:
+            await self._storage.delete(TICKETS, interaction_id)
+        except BackscrollError as error:
+            log.info("A command's ticket is not forgotten yet: %s", error.message)
+
+    async def _remove(self, application_id: str, command_id: str) -> None:
+        try:
+            await self._api.call(
+                "DELETE",
+                "/applications/{application_id}/commands/{command_id}",
+                application_id=application_id,
+                command_id=command_id,
+            )
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+
+
+def _definitions(command: str | None) -> list[dict[str, Any]]:
+    new = {"name": NEW, "type": 1, "description": "Begin a new thread in this direct message.", "contexts": [1]}
+    if command is None:
+        return [new]
+    option = {"name": OPTION, "type": 3, "description": "What you want to know", "required": True}
+    ask = {"name": command, "type": 1, "description": "Ask the bot", "contexts": [0, 1], "options": [option]}
+    return [ask, new]
+
+
+def _question(data: Fields, command: Fields, place: Place, interaction_id: str, name: str) -> MessagePosted:
+    member = object_in(data, "member") or {}
+    user = object_in(member, "member.user") or need(object_in, data, "user")
+    options = [each for each in list_in(command, "data.options") or [] if isinstance(each, dict)]
+    text = next((str(each.get("value")) for each in options if each.get("name") == OPTION), "")
+    told = (member.get("nick"), user.get("global_name"), user.get("username"))
+    try:
+        created_at, key = instant(interaction_id), place.key(interaction_id)
+    except ValueError as error:
+        raise MalformedError(f"The interaction's ids make no key: {error}.") from None
+    return MessagePosted(
+        key=key,
+        external=ExternalId(PLATFORM, place.guild, place.id, interaction_id),
+        author_id=need(id_in, user, "user.id"),
+        text=text,
+        created_at=created_at,
+        author_name=next((each for each in told if isinstance(each, str) and each), None),
+        author_kind="bot" if user.get("bot") is True else "person",
+        mentions_bot=True,
+        is_direct=place.kind == "direct",
+        is_reply=place.kind == "thread",
+        channel_name=place.channel_name,
+        thread_title=place.name if place.kind == "thread" else None,
+        attributes={"command": name},
+    )
+
+
+def _note(text: str) -> dict[str, Any]:
+    """Say something to the one who gave the command alone."""
+    return {"type": _SAY, "data": {"content": text, "flags": _EPHEMERAL, "allowed_mentions": {"parse": []}}}

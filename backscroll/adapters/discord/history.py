@@ -1,0 +1,146 @@
+"""What stands in a channel, a thread or a direct message on Discord, read back page by page.
+
+Proved by `tests/scenario/test_discord_history.py`.
+Source: docs.discord.com/developers/resources/message#get-channel-messages
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from backscroll.adapters.discord.api import UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, DiscordApi, RefusedError
+from backscroll.adapters.discord.chains import Chains
+from backscroll.adapters.discord.names import GuildNames
+from backscroll.adapters.discord.places import DIRECT, Place, PlaceBook, snowflake
+from backscroll.adapters.discord.text import emoji_path
+from backscroll.adapters.discord.translate import MalformedError, Self, message_event
+from backscroll.adapters.events import Event
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.models import Attachment
+
+PAGE_COUNT = 100
+"""Messages of one page, as many as Discord gives."""
+
+Message = dict[str, Any]
+
+
+class History:
+    """Reads what the bot may see."""
+
+    def __init__(self, api: DiscordApi, places: PlaceBook, chains: Chains) -> None:
+        self._api = api
+        self._places = places
+        self._chains = chains
+
+    async def events(self, key: ThreadKey, since: datetime | None) -> AsyncIterator[list[Event]]:
+        """Read a thread with the message that it began from, a direct message, or a channel as a whole."""
+        after = "0" if since is None else snowflake(since)
+        if key.channel == key.thread:
+            place = await self._places.find(key.channel, _guild(key))
+            async for messages in self.pages(place.id, after):
+                yield await self._read(messages, place)
+            return
+        above = await self._places.find(key.channel, _guild(key))
+        if int(key.thread) > int(after):
+            yield await self._read(await self._beginning(key, above), above, root=key.thread)
+        try:
+            place = await self._places.find(key.thread, _guild(key))
+            async for messages in self.pages(place.id, after):
+                yield await self._read(messages, place)
+        except RefusedError as error:
+            if error.code != UNKNOWN_CHANNEL:  # nobody has begun a thread from the message
+                raise
+
+    async def pages(self, channel_id: str, after: str) -> AsyncIterator[list[Message]]:
+        """Read a channel's messages after an id, oldest first. Errors as `DiscordApi.call`."""
+        while True:
+            told = await self._api.call(
+                "GET",
+                "/channels/{channel_id}/messages",
+                channel_id=channel_id,
+                query={"after": after, "limit": str(PAGE_COUNT)},
+            )
+            page = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+            page.sort(key=_number)
+            if page:
+                yield page
+            if len(page) < PAGE_COUNT:
+                return
+            after = str(_number(page[-1]))
+
+    async def is_gone(self, external: ExternalId) -> bool:
+        """Tell whether a message was taken away. Errors as `DiscordApi.call`."""
+        path = "/channels/{channel_id}/messages/{message_id}"
+        try:
+            await self._api.call("GET", path, channel_id=external.channel, message_id=external.id)
+        except RefusedError as error:
+            if error.code == UNKNOWN_MESSAGE:
+                return True
+            raise
+        return False
+
+    async def reactors(self, external: ExternalId, emoji: str) -> list[str]:
+        """Return who has put an emoji on a message. Errors as `DiscordApi.call`."""
+        found: list[str] = []
+        while True:
+            told = await self._api.call(
+                "GET",
+                "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
+                channel_id=external.channel,
+                message_id=external.id,
+                emoji=emoji_path(emoji),
+                query={"limit": str(PAGE_COUNT)} | ({"after": found[-1]} if found else {}),
+            )
+            users = [str(each.get("id")) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+            found += users
+            if len(users) < PAGE_COUNT:
+                return found
+
+    async def renewed(self, workspace: str, attachment: Attachment) -> str | None:
+        """Return another address of a file whose own is over: they hold for a day."""
+        told = await self._api.call(
+            "POST", "/attachments/refresh-urls", body={"attachment_urls": [attachment.location]}
+        )
+        match told:
+            case {"refreshed_urls": [{"refreshed": str(url)}, *_]}:
+                return url
+        return None
+
+    async def _beginning(self, key: ThreadKey, above: Place) -> Sequence[Message]:
+        """Return what a thread began from, where it stands above it; or of a chain of replies what was read of it."""
+        chain = self._chains.beginning(key.thread)
+        if chain:
+            return chain
+        try:
+            told = await self._api.call(
+                "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=above.id, message_id=key.thread
+            )
+        except RefusedError:  # it was deleted, or the thread is a forum's, whose beginning stands in it
+            return []
+        return [told] if isinstance(told, dict) else []
+
+    async def _read(self, messages: Sequence[Message], place: Place, root: str | None = None) -> list[Event]:
+        us = await self._us(place.guild)
+        names, page = GuildNames(self._places, place.guild), list[Event]()
+        for message in messages:
+            try:
+                begun = root or await self._chains.root(message, place, asks=False)
+                event = message_event(message, place, us, names, root=begun, is_late=True)
+            except MalformedError:
+                continue  # Discord's own store has it so; there is nothing to send again
+            if event is not None:
+                page.append(event)
+        return page
+
+    async def _us(self, guild: str) -> Self:
+        us = await self._api.us()
+        return Self(us.user_id, us.application_id, self._places.own_role(guild))
+
+
+def _guild(key: ThreadKey) -> str | None:
+    return None if key.workspace == DIRECT else key.workspace
+
+
+def _number(message: Message) -> int:
+    message_id = message.get("id")
+    return int(message_id) if isinstance(message_id, str) and message_id.isdecimal() else 0

@@ -1,0 +1,248 @@
+"""What Discord sends: kept in its order, again and again until it is, or put aside with its reason.
+
+Discord waits for no acknowledgement and sends nothing twice: what is not kept yet waits here, and the watermark stands
+before it. Proved by `tests/scenario/test_discord_events.py`, `test_discord_malformed.py` and `test_discord_outage.py`.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, ParamSpec
+
+from backscroll.adapters.base import Inbox
+from backscroll.adapters.discord.api import DiscordApi, RefusedError
+from backscroll.adapters.discord.chains import Chains
+from backscroll.adapters.discord.commands import Commands
+from backscroll.adapters.discord.names import GuildNames
+from backscroll.adapters.discord.nonces import Nonces
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook
+from backscroll.adapters.discord.translate import (
+    MalformedError,
+    Self,
+    deleted_events,
+    edited_event,
+    message_event,
+    place_event,
+    reaction_event,
+)
+from backscroll.adapters.events import Event, MessagePosted
+from backscroll.adapters.fields import Fields, id_in, need, object_in
+from backscroll.adapters.lanes import Lanes
+from backscroll.errors import AdapterUnavailableError, EchoPendingError, StorageError, StorageUnavailableError, named
+from backscroll.storage.values import utc_now
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+
+WAITING_COUNT = 10_000
+"""Events that wait to be kept, at most; what comes on top is read back from the channels' history later."""
+
+RETRY_S = (0.1, 5.0)
+"""Seconds before an event is tried again, at first and at most."""
+
+TASK = "an event of Discord's"
+"""What the tasks are called that keep events."""
+
+TOLD_EVERY_S = 60.0
+_REASON_LENGTH = 500
+_TICK = timedelta(microseconds=1)
+_MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK")
+_REACTIONS = (
+    "MESSAGE_REACTION_ADD",
+    "MESSAGE_REACTION_REMOVE",
+    "MESSAGE_REACTION_REMOVE_ALL",
+    "MESSAGE_REACTION_REMOVE_EMOJI",
+)
+_PLACES = ("CHANNEL_DELETE", "CHANNEL_UPDATE", "THREAD_CREATE", "THREAD_UPDATE", "THREAD_DELETE")
+
+
+class Receiver:
+    """Takes the gateway's frames, as long as it is entered.
+
+    Args: gap: called with a guild, or `@me`, whose events may have been missed.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        api: DiscordApi,
+        places: PlaceBook,
+        chains: Chains,
+        commands: Commands,
+        nonces: Nonces,
+        gap: Callable[[str], None],
+    ) -> None:
+        self._inbox = inbox
+        self._api = api
+        self._places = places
+        self._chains = chains
+        self._commands = commands
+        self._nonces = nonces
+        self._gap = gap
+        self._lanes = Lanes()
+        self._waiting: dict[asyncio.Task[None], datetime] = {}
+        self._now = utc_now()
+        self._told_at = -TOLD_EVERY_S
+        self.heard: set[str] = set()
+        """The guilds of which something was heard since somebody took it out of here."""
+
+    async def close(self) -> None:
+        """Let go what waits to be kept; the watermark stands before it."""
+        for task in self._waiting:
+            task.cancel()
+        if self._waiting:
+            await asyncio.wait(self._waiting)
+
+    @property
+    def kept_until(self) -> datetime:
+        """The instant before which all that came is kept."""
+        return min(self._waiting.values(), default=utc_now())
+
+    def take(self, frame: str | bytes) -> None:
+        """Take a frame; it is kept in its time."""
+        try:
+            told = json.loads(frame)
+        except (ValueError, RecursionError):
+            text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+            return self._begin(self._patiently(self._put_aside, "It is no JSON.", {"text": text}))
+        if not isinstance(told, dict) or (told.get("op", 0) == 0 and not isinstance(told.get("t"), str)):
+            return self._begin(self._patiently(self._put_aside, "It is no event of Discord's.", {"event": told}))
+        if told.get("op", 0) == 0:
+            self._take_event(told["t"], told)
+        return None
+
+    def _take_event(self, kind: str, told: Fields) -> None:
+        data = told.get("d")
+        match kind:
+            case "READY":
+                self._gap(DIRECT)
+            case "GUILD_CREATE":
+                if isinstance(data, dict) and isinstance(data.get("id"), str) and not data.get("unavailable"):
+                    self._gap(data["id"])
+            case "INTERACTION_CREATE":
+                self._begin(self._commands.take(data))
+            case _ if kind in _MESSAGES or kind in _REACTIONS or kind in _PLACES:
+                self._take_told(kind, told)
+
+    def _take_told(self, kind: str, told: Fields) -> None:
+        # Discord gives most changes no time of their own: it is the order in which they come.
+        self._now = max(self._now + _TICK, utc_now())
+        data, at = told.get("d"), self._now
+        fields = data if isinstance(data, dict) else {}
+        channel, guild = fields.get("channel_id" if kind not in _PLACES else "id"), fields.get("guild_id")
+        self.heard.add(guild if isinstance(guild, str) else DIRECT)
+        known: Place | None = None
+        if isinstance(channel, str) and (guild is None or isinstance(guild, str)):
+            known = self._places.known(channel, guild)
+            if kind in _PLACES:
+                self._places.forget(channel)
+        author = fields.get("author")
+        is_echo = isinstance(author, dict) and self._commands.is_us(author.get("id"))
+        # A post of ours may have to wait for its mark, and holds up nobody.
+        lane = None if is_echo or not isinstance(channel, str) else (channel,)
+        if len(self._waiting) >= WAITING_COUNT:
+            self._gap(guild if isinstance(guild, str) else DIRECT)
+            return
+        self._begin(self._keep(kind, told, known, at, lane))
+
+    async def _keep(
+        self, kind: str, told: Fields, known: Place | None, at: datetime, lane: tuple[str, ...] | None
+    ) -> None:
+        async with self._lanes.lane(lane):
+            try:
+                await self._patiently(self._record, kind, told, known, at)
+            except MalformedError as error:
+                await self._patiently(self._put_aside, str(error), {"event": told})
+            except RefusedError as error:
+                log.info("A channel of Discord's is not read: %s", error.message)
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the next one is heard
+                await self._patiently(self._put_aside, f"{named(error)}.", {"event": told})
+
+    async def _record(self, kind: str, told: Fields, known: Place | None, at: datetime) -> None:
+        for event in await self._events(kind, need(object_in, told, "d"), known, at):
+            try:
+                await self._inbox.record(event)
+            except ValueError as error:
+                raise MalformedError(f"No storage could hold it: {error}") from None
+
+    async def _events(self, kind: str, data: Fields, known: Place | None, at: datetime) -> list[Event]:
+        if kind in _PLACES:
+            event = place_event(kind, data) if kind != "CHANNEL_UPDATE" else None
+            return [] if event is None else [event]
+        place = known or await self._places.find(need(id_in, data, "channel_id"), id_in(data, "guild_id"))
+        if kind in ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK"):
+            return deleted_events(kind, data, place, at)
+        if kind in _REACTIONS:
+            return [reaction_event(kind, data, place, at)]
+        us = await self._us(place.guild)
+        names = GuildNames(self._places, place.guild)
+        found = (
+            await self._posted(data, place, us, names)
+            if kind == "MESSAGE_CREATE"
+            else edited_event(data, place, us, names)
+        )
+        return [] if found is None else [found]
+
+    async def _posted(self, data: Fields, place: Place, us: Self, names: GuildNames) -> MessagePosted | None:
+        posted = message_event(data, place, us, names)
+        if posted is not None and self._chains.hold(place):
+            asks = posted.mentions_bot or _replies_to(data, us.user_id)
+            root = await self._chains.root(data, place, asks=asks)
+            posted = message_event(data, place, us, names, root=root)
+        return None if posted is None else replace(posted, token=self._nonces.token_of(posted.token))
+
+    async def _us(self, guild: str) -> Self:
+        us = await self._api.us()
+        return Self(us.user_id, us.application_id, self._places.own_role(guild))
+
+    async def _put_aside(self, reason: str, payload: dict[str, Any]) -> None:
+        log.warning("An event of Discord's is put aside: %s", reason)
+        try:
+            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], payload)
+        except (ValueError, RecursionError):  # it is no JSON that a database could hold
+            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], {"text": _written(payload)})
+
+    async def _patiently(self, step: Callable[P, Awaitable[None]], *args: P.args, **options: P.kwargs) -> None:
+        """Take a step again and again while the storage, or Discord, does not answer."""
+        wait_s, clock = RETRY_S[0], asyncio.get_running_loop().time
+        while True:
+            try:
+                return await step(*args, **options)
+            except EchoPendingError:
+                pass
+            except (StorageUnavailableError, AdapterUnavailableError) as error:
+                if clock() - self._told_at >= TOLD_EVERY_S:
+                    log.warning("%d events of Discord's wait to be kept: %s", len(self._waiting), error.message)
+                    self._told_at = clock()
+            except StorageError as error:
+                log.error("An event of Discord's is not kept: %s", error.message)
+                return None
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, RETRY_S[1])
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=TASK)
+        self._waiting[task] = utc_now()
+        task.add_done_callback(self._end)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        self._waiting.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("An event of Discord's is not kept: %s.", named(error))
+
+
+def _replies_to(message: Fields, user_id: str) -> bool:
+    """Tell whether a message replies to one of somebody's, also without notifying them."""
+    above = message.get("referenced_message")
+    author = above.get("author") if isinstance(above, dict) else None
+    return isinstance(author, dict) and author.get("id") == user_id
+
+
+def _written(payload: Any) -> str:
+    try:
+        return json.dumps(payload, default=str)
+    except (ValueError, RecursionError):
+        return "It is nested too deeply to be written down."

@@ -1,0 +1,1 @@
+"""FakeDiscord: a Discord on loopback, REST and gateway, to which the real discord.py connects."""
