@@ -180,7 +180,7 @@ class Adapter(ABC):
     async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, ExternalId]:
         """Look which of these parts were posted already, and where: by their numbers.
 
-        Called before anything is posted again whose outcome is unknown. An adapter that cannot look says so in its
+        Called before anything is posted again whose outcome is unknown; the text of a file is its name. An adapter that cannot look says so in its
         docstring; its parts may then be posted twice.
         """
         return {}

@@ -182,7 +182,7 @@ class Backfill:
                         asked_first[event.key] = await self._asked_first_at(event.key)
                     # What people said before they first asked the bot was not meant for it.
                     began_at = asked_first[event.key]
-                    may_ask = since is not None if began_at is None else event.created_at >= began_at
+                    may_ask = since is not None if began_at is None else event.created_at > began_at
                 with contextlib.suppress(EchoPendingError):  # whoever sends that answer looks for it
                     await keep(event, may_ask)
         return list(asked_first)

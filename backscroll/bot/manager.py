@@ -70,6 +70,8 @@ class Policy:
             return "no"
         if event.is_direct and "direct_messages" in self.answer:
             return "yes"
+        if not event.text.strip() and not event.files:
+            return "no"  # Discord shows a bot without message content that somebody spoke, and not what
         return "if_joined" if "joined_threads" in self.answer else "no"
 
 
@@ -125,7 +127,7 @@ class ConversationManager:
                 added = isinstance(event, ReactionAdded)
                 await self.provider.record_reaction(external, emoji, user_id, added=added, event_at=at)
             case ReactionsCleared():
-                await self._clear_reactions(event)
+                await self.provider.record_clearing(event.external, event.emoji, event.event_at)
             case ThreadChanged(key, title, place):
                 await self.provider.change_place(key, title=title, place=place)
             case PlaceDeleted():
@@ -220,7 +222,7 @@ class ConversationManager:
         recorded = await self._record_patiently(arrival, before)
         if recorded is None:
             return
-        if event.edited_at is not None and not recorded.is_new:
+        if event.edited_at is not None:
             await self._apply_edit(event, event.edited_at, recorded.message)
         if recorded.asked:
             self._asked()
@@ -232,14 +234,6 @@ class ConversationManager:
         is_newer = kept.edited_at is None or kept.edited_at < edited_at
         if event.author_kind != "self" and is_newer and kept.deleted_at is None:
             await self.provider.record_edit(event.external, clean_text(event.text), edited_at)
-
-    async def _clear_reactions(self, event: ReactionsCleared) -> None:
-        found = await self.provider.find_external(event.external)
-        for emoji, users in (found[1].reactions if found is not None else {}).items():
-            for user_id in users if event.emoji in (None, emoji) else ():
-                await self.provider.record_reaction(
-                    event.external, emoji, user_id, added=False, event_at=event.event_at
-                )
 
     async def _delete_place(self, event: PlaceDeleted) -> None:
         """Delete what lives in a place that is gone, some threads at once."""

@@ -7,7 +7,7 @@ Proved by `tests/unit/bot/test_delivery.py` and `tests/scenario/test_slack_kill.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter, Question
@@ -89,7 +89,8 @@ class Sender:
         if not unknown:
             return parts
         try:
-            posted = await self.adapter.find_posted(await self.question(), unknown, self._is_kept)
+            named = [await self._named(part) for part in unknown]
+            posted = await self.adapter.find_posted(await self.question(), named, self._is_kept)
         except AdapterUnavailableError as error:
             # Certain of the look alone: what was posted is still unknown.
             wait_s = error.retry_after_s
@@ -150,10 +151,18 @@ class Sender:
             return await self.adapter.post(question, part)
         return await self.adapter.upload(question, part, *file)
 
-    async def _file(self, part: Part) -> tuple[Attachment, bytes]:
+    async def _named(self, part: Part) -> Part:
+        """Return a part with its file's name as its text, where it is a file."""
+        attachment = await self._attachment(part) if part.kind == "file" else None
+        return part if attachment is None else replace(part, text=attachment.name)
+
+    async def _attachment(self, part: Part) -> Attachment | None:
         found = await until_kept(self.provider.get_message, part.message_id)
         files: list[Attachment] = [] if found is None else found[1].attachments
-        attachment = files[(part.position or 0) - 1] if 0 < (part.position or 0) <= len(files) else None
+        return files[(part.position or 0) - 1] if 0 < (part.position or 0) <= len(files) else None
+
+    async def _file(self, part: Part) -> tuple[Attachment, bytes]:
+        attachment = await self._attachment(part)
         content = None if attachment is None else await self.attachments.read(attachment)
         if attachment is None or content is None:
             raise FileGoneError

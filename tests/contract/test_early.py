@@ -26,6 +26,10 @@ def react(emoji: str, user_id: str, seconds: float, *, added: bool = True) -> Ch
     return lambda provider: provider.record_reaction(external(1), emoji, user_id, added=added, event_at=at(seconds))
 
 
+def clear(emoji: str | None, seconds: float) -> Change:
+    return lambda provider: provider.record_clearing(external(1), emoji, at(seconds))
+
+
 async def after(provider: StorageProvider, *changes: Change) -> Message:
     """Record the changes, and then their message."""
     assert [await change(provider) for change in changes] == [False] * len(changes)
@@ -70,6 +74,14 @@ async def test_early_deletion_leaves_no_answer_due(provider: StorageProvider) ->
 async def test_early_reaction_stands_on_its_message(provider: StorageProvider) -> None:
     message = await after(provider, react("+1", "U1", 1))
     assert message.reactions == {"+1": ["U1"]}
+    assert message == await stored(provider, "m")
+
+
+@pytest.mark.parametrize("emoji", [None, "+1"])
+async def test_early_clearing_takes_away_what_came_before_it(provider: StorageProvider, emoji: str | None) -> None:
+    before, later = [react("+1", "U1", 1), react("+1", "U2", 2)], react("+1", "U1", 4)
+    message = await after(provider, later, clear(emoji, 3), *before, react("eyes", "U1", 5))
+    assert message.reactions == {"+1": ["U1"], "eyes": ["U1"]}
     assert message == await stored(provider, "m")
 
 

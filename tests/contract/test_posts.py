@@ -187,6 +187,16 @@ async def test_mark_sent_of_a_post_applies_what_came_before(provider: StoragePro
     assert (await stored(provider, "post")).reactions == {"+1": ["U1"]}
 
 
+async def test_mark_sent_of_a_post_applies_a_clearing_that_came_before(provider: StorageProvider) -> None:
+    mine = await answering(provider)
+    await begin(provider, mine, post())
+    for emoji in ("+1", "eyes"):
+        await provider.record_reaction(external("p1"), emoji, "U1", added=True, event_at=at(1))
+    await provider.record_clearing(external("p1"), "+1", at(2))
+    await provider.mark_sent(mine.id, "one", 1, external("p1"), message_id="post")
+    assert (await stored(provider, "post")).reactions == {"eyes": ["U1"]}
+
+
 async def test_posts_stand_before_the_answer(provider: StorageProvider) -> None:
     mine = await answering(provider)
     for name in ("first", "second"):

@@ -210,3 +210,21 @@ async def test_record_reaction_ends_the_same_under_concurrency(provider: Storage
     await asyncio.gather(*events)
     # The last events: 27 of U0, 28 of U1, 29 of U2; the even one added.
     assert await reactions(provider) == {"+1": ["U1"]}
+
+
+@pytest.mark.parametrize("emoji", [None, "+1"])
+async def test_record_clearing_takes_away_what_stands_and_leaves_what_came_later(
+    provider: StorageProvider, thread_id: str, emoji: str | None
+) -> None:
+    for user, seconds in (("U1", 1), ("U2", 5)):
+        await record(provider, seconds, user=user)
+        await provider.record_reaction(external(1), "eyes", user, added=True, event_at=at(seconds))
+    clear = [await provider.record_clearing(external(1), emoji, at(3)) for _ in range(2)]
+    assert clear == [True, False]
+    assert await reactions(provider) == {"+1": ["U2"], "eyes": ["U2"] if emoji is None else ["U1", "U2"]}
+
+
+async def test_record_clearing_gives_false_on_a_tombstone(provider: StorageProvider, thread_id: str) -> None:
+    await record(provider, 1)
+    await provider.record_deletion(external(1), at(2))
+    assert not await provider.record_clearing(external(1), None, at(3))

@@ -51,13 +51,9 @@ def new_home(request: pytest.FixtureRequest, tmp_path: Path, bytecode: Path) -> 
 
 
 @pytest.fixture
-def home(request: pytest.FixtureRequest, new_home: Home, sqlite_template: Path) -> Home:
-    """Give such a directory with the file and our tables in it; a first start takes half as long again.
-
-    A test that looks through a log, `logged`, has no file: what a first start logs is looked through, too.
-    """
-    if "logged" not in request.fixturenames:
-        shutil.copy(sqlite_template, new_home.directory / "backscroll.db")
+def home(new_home: Home, sqlite_template: Path) -> Home:
+    """Give such a directory with the file and our tables in it; a first start takes half as long again."""
+    shutil.copy(sqlite_template, new_home.directory / "backscroll.db")
     return new_home
 
 

@@ -354,14 +354,20 @@ async def test_reactions_on_the_bots_answer_come_and_are_cleared(home: Home) -> 
         assert await reactions_of(stage, own) == {}
 
 
-async def test_reaction_of_the_bot_is_kept_once(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("emoji", "kept"),
+    [("👀", "👀"), ("❤️", "❤"), ("ok:12345678901234567", "12345678901234567"), ("12345678901234567",) * 2],
+    ids=["unicode", "variation", "custom", "id"],
+)
+async def test_reaction_of_the_bot_is_kept_once_and_as_those_of_others(home: Home, emoji: str, kept: str) -> None:
     async def looking(turn: Turn) -> str:
-        await turn.react("👀")
+        await turn.react(emoji)
         return "done"
 
     async with on_stage(home.sqlite_url, handler=looking) as stage:
         asked, _ = await joined(stage)
-        assert await reactions_of(stage, asked) == {"👀": [stage.discord.bot_user_id]}
+        await stage.discord.react(stage.anna, asked, emoji if kept != "12345678901234567" else f"<:ok:{kept}>")
+        assert await reactions_of(stage, asked) == {kept: [stage.discord.bot_user_id, stage.anna.id]}
 
 
 async def test_reaction_before_its_message_waits_for_it(url: str) -> None:

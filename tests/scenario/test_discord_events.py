@@ -7,7 +7,7 @@ import pytest
 
 from backscroll.bot.config import AllowConfig, BotConfig
 from backscroll.bot.turn import Turn
-from backscroll.testing import FakeDiscord
+from backscroll.testing import FakeDiscord, Fault
 from backscroll.testing.discord.models import Message as Said
 from backscroll.testing.discord.models import Thread
 from tests.scenario.discord import Stage, config_of, on_stage, running
@@ -88,6 +88,16 @@ async def test_mention_in_a_thread_of_others_is_answered_there_after_what_was_sa
             "+ and you, @backscroll?",
         ]
         assert stage.discord.posted_by_bot(stage.general) == []
+
+
+async def test_message_that_follows_a_first_mention_at_once_is_kept_after_it(home: Home) -> None:
+    async with on_stage(home.sqlite_url) as stage:
+        thread = await stage.discord.start_thread(stage.anna, stage.general, "Lunch")
+        stage.discord.fail("GET", POSTS, Fault.hang(0.1))  # what was said before is being read
+        asked = await stage.discord.say(stage.anna, thread, "hello <@BOT>")
+        await stage.discord.say(stage.anna, thread, "two")
+        await stage.answered(asked, 2)
+        assert texts(await stage.said_at(asked)) == [HELLO[0], "two", HELLO[1], "+ two"]
 
 
 async def test_forum_post_that_mentions_the_bot_is_answered_in_it(url: str) -> None:
@@ -204,10 +214,9 @@ ALARM = embed(title="Disk", description="is full", fields=[{"name": "host", "val
         ({"stickers": ["wave", "smile"]}, ":wave:\n\n:smile:"),
         ({"poll": ("Lunch?", ["noon", "one"])}, "Lunch?\n- noon\n- one"),
         ({"embeds": [ALARM]}, "Disk\nis full\nhost\na1"),
-        ({"components": [{"type": 1, "components": []}]}, ""),
         ({"flags": 1 << 12}, "quiet"),
     ],
-    ids=["stickers", "poll", "embed", "components", "silent"],
+    ids=["stickers", "poll", "embed", "silent"],
 )
 async def test_message_without_words_is_kept_by_what_it_shows(home: Home, said: dict[str, Any], text: str) -> None:
     async with on_stage(home.sqlite_url) as stage:
@@ -217,6 +226,16 @@ async def test_message_without_words_is_kept_by_what_it_shows(home: Home, said: 
         kept = await stage.kept(shown)
         assert kept is not None
         assert kept.text == text
+
+
+async def test_message_that_shows_nothing_is_kept_and_not_answered(home: Home) -> None:
+    async with on_stage(home.sqlite_url) as stage:
+        _, thread = await joined(stage)
+        buttons = {"type": 1, "components": []}
+        said = await stage.discord.say(stage.anna, thread, "", components=[buttons])
+        assert (await stage.until_kept(said)).text == ""
+        await stage.settled()
+        assert len(stage.discord.posted_by_bot(thread)) == 1
 
 
 async def test_voice_message_is_kept_with_its_file(home: Home) -> None:

@@ -1,25 +1,25 @@
 """What stood in a thread before the bot was asked there, and what became of it all while the bot was away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import discord
 import pytest
 
-from backscroll.adapters.discord import api, catching_up, receiving
-from backscroll.bot import answering, backfill
+from backscroll.adapters.discord import catching_up, receiving
+from backscroll.bot import backfill
 from backscroll.bot.config import BotConfig
-from backscroll.errors import StorageUnavailableError
-from backscroll.storage.sql import Provider
 from backscroll.storage.values import utc_now
 from backscroll.testing import Fault
-from backscroll.testing.discord.models import Channel, User
+from backscroll.testing.discord.models import Channel
 from backscroll.testing.discord.models import Message as Said
 from backscroll.testing.discord.models import Thread as ThreadChannel
-from tests.scenario.discord import Stage, config_of, external_of, guild_of, on_stage, plus, running
+from tests.scenario.discord import Stage, config_of, on_stage, running
 from tests.scenario.program import Home
 
 MESSAGES = "/channels/{channel_id}/messages"
@@ -33,28 +33,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catching_up, "NOTE_S", 0.05)
     monkeypatch.setattr(catching_up, "RETRY_S", 0.05)
     monkeypatch.setattr(receiving, "RETRY_S", (0.02, 0.05))
-
-
-class Door:
-    """Lets discord.py begin a new session only while it is open; by itself it waits five seconds."""
-
-    def __init__(self) -> None:
-        self.is_open = asyncio.Event()
-        self.is_open.set()
-
-    async def __call__(self, client: discord.Client, shard_id: int | None, *, initial: bool = False) -> None:
-        await self.is_open.wait()
+    monkeypatch.setattr("backscroll.storage.sql.sqlite.BUSY_TIMEOUT_S", 0.05)
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Door:
-    made = Door()
+def door(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Give what has to be set for discord.py to begin a session; by itself it waits five seconds for a second one."""
+    is_open = asyncio.Event()
+    is_open.set()
 
-    async def hook(client: discord.Client, shard_id: int | None, *, initial: bool = False) -> None:
-        await made.is_open.wait()
+    async def wait(client: discord.Client, shard_id: int | None, *, initial: bool = False) -> None:
+        await is_open.wait()
 
-    monkeypatch.setattr(discord.Client, "before_identify_hook", hook)
-    return made
+    monkeypatch.setattr(discord.Client, "before_identify_hook", wait)
+    return is_open
 
 
 async def notes(stage: Stage) -> dict[str, str]:
@@ -66,6 +58,11 @@ async def notes(stage: Stage) -> dict[str, str]:
 async def note_of(stage: Stage, guild: str) -> datetime | None:
     at = (await notes(stage)).get(f'["discord","{guild}"]')
     return None if at is None else datetime.fromisoformat(at)
+
+
+async def note_of_is_after(stage: Stage, guild: str, before: datetime | None) -> bool:
+    at = await note_of(stage, guild)
+    return at is not None and (before is None or at > before)
 
 
 async def caught_up(stage: Stage, since: datetime, *guilds: str) -> None:
@@ -80,14 +77,28 @@ async def caught_up(stage: Stage, since: datetime, *guilds: str) -> None:
 
 
 @asynccontextmanager
-async def lost_session(stage: Stage, door: Door) -> AsyncIterator[None]:
-    """Let the session end; what is done meanwhile is told to nobody. At the end a new one is caught up."""
-    door.is_open.clear()
+async def lost_session(
+    stage: Stage, door: asyncio.Event, meanwhile: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[None]:
+    """Let the session end; what is done then is told to nobody. At the end a new one is caught up.
+
+    Args: meanwhile: is done when the new one begins.
+    """
+    door.clear()
     await stage.discord.invalidate_sessions()
     yield
     since = utc_now()
-    door.is_open.set()
+    door.set()
+    if meanwhile is not None:
+        await meanwhile()
     await caught_up(stage, since)
+
+
+async def tick(stage: Stage) -> None:
+    """Let the next message be of another millisecond: questions are told from what stood before by their instants."""
+    now_ms = stage.discord._world.now_ms
+    last_ms = now_ms()
+    await stage.until(lambda: now_ms() > last_ms)
 
 
 async def stop(stage: Stage) -> None:
@@ -228,17 +239,16 @@ async def test_reply_to_a_chain_of_others_keeps_the_chain_first(home: Home) -> N
         discord, ben = stage.discord, stage.discord.add_user("ben")
         root = await discord.say(stage.anna, stage.general, "said 0")
         reply = await discord.say(ben, stage.general, "said 1", reply_to=root)
-        asked = await discord.say(stage.anna, stage.general, "well, <@BOT>?", reply_to=reply)
+        await discord.say(stage.anna, stage.general, "well, <@BOT>?", reply_to=reply)
         await stage.until(lambda: stage.discord.posted_by_bot(stage.general))
         await stage.settled()
         assert await texts(stage, root) == ["said 0", "said 1", "well, @backscroll?", "+ well, @backscroll?"]
-        assert asked
 
 
 # A gap while the process runs: a lost session
 
 
-async def test_messages_of_a_lost_session_are_kept_and_answered_once(home: Home, url: str, door: Door) -> None:
+async def test_messages_of_a_lost_session_are_kept_and_answered_once(home: Home, url: str, door: asyncio.Event) -> None:
     async with on_stage(url, bot=BotConfig(answer=frozenset({"mentions"}))) as stage:
         discord, anna, ben = stage.discord, stage.anna, stage.discord.add_user("ben")
         quiet, busy = discord.add_channel("quiet"), discord.add_channel("busy")
@@ -286,27 +296,31 @@ async def test_session_that_is_resumed_reads_nothing_back(home: Home) -> None:
         assert stage.discord.calls_of("GET", "*") == []
 
 
-async def test_messages_that_come_while_it_is_read_back_are_kept_and_answered_once(home: Home, door: Door) -> None:
+async def test_messages_that_come_while_it_is_read_back_are_kept_and_answered_once(
+    home: Home, door: asyncio.Event
+) -> None:
     async with on_stage(home.sqlite_url) as stage:
         discord = stage.discord
         root = await discord.say(stage.anna, stage.general, "0 <@BOT>")
         await stage.answered(root)
         live = root.thread
         assert live is not None
-        async with lost_session(stage, door):
-            await discord.say(stage.anna, live, "1")
-            discord.fail("GET", f"/channels/{live.id}/messages", Fault.hang(0.2))
-            door.is_open.set()
+
+        async def go_on() -> None:
             await stage.until(lambda: discord.calls_of("GET", f"/channels/{live.id}/messages"))
             await discord.say(stage.anna, live, "2")
             await discord.say(stage.anna, stage.general, "3 <@BOT>")
+
+        async with lost_session(stage, door, go_on):
+            await discord.say(stage.anna, live, "1")
+            discord.fail("GET", f"/channels/{live.id}/messages", Fault.hang(0.2))
         await stage.answered(root, 3)
         assert sorted(await texts(stage, root)) == ["+ 0 @backscroll", "+ 1", "+ 2", "0 @backscroll", "1", "2"]
         assert len(await stage.answers()) == 4
 
 
 async def test_session_that_is_lost_while_it_is_read_back_is_read_back_too(
-    home: Home, door: Door, monkeypatch: pytest.MonkeyPatch
+    home: Home, door: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "OVERLAP", timedelta(0))
     async with on_stage(home.sqlite_url) as stage:
@@ -317,18 +331,18 @@ async def test_session_that_is_lost_while_it_is_read_back_is_read_back_too(
         assert live is not None
         other = discord.add_channel("other")
         await stage.settled()
-        door.is_open.clear()
+        door.clear()
         await discord.invalidate_sessions()
         await discord.say(stage.anna, other, "1 <@BOT>")
         discord.fail("GET", f"/channels/{other.id}/messages", Fault.hang(0.3))
         count = len(discord.identifies)
-        door.is_open.set()
+        door.set()
         await stage.until(lambda: discord.calls_of("GET", f"/channels/{other.id}/messages"))
-        door.is_open.clear()
+        door.clear()
         await discord.invalidate_sessions()
         await discord.say(stage.anna, live, "2")
         since = utc_now()
-        door.is_open.set()
+        door.set()
         await stage.until(lambda: len(discord.identifies) == count + 2)
         await caught_up(stage, since)
         assert discord.posted_by_bot(live) == ["+ 0 @backscroll", "+ 2"]
@@ -450,8 +464,10 @@ async def test_thread_that_was_begun_and_asked_in_meanwhile_is_kept_from_its_beg
     other = away.discord.add_channel("other")
     root = await away.say("said 0", other)
     thread = await away.discord.start_thread(away.ben, other, "Launch", root)
-    for text in ("said 1", "well, <@BOT>?", "said 3"):
-        await away.say(text, thread)
+    await away.say("said 1", thread)
+    await tick(away.stage)
+    await away.say("well, <@BOT>?", thread)
+    await away.say("said 3", thread)
     async with away.back():
         assert sorted(away.discord.posted_by_bot(thread)) == ["+ said 3", "+ well, @backscroll?"]
         assert {"said 0", "said 1", "well, @backscroll?", "said 3"} < set(await texts(away.stage, root))
@@ -460,12 +476,13 @@ async def test_thread_that_was_begun_and_asked_in_meanwhile_is_kept_from_its_beg
 @pytest.mark.parametrize("asks", ["first", "second"])
 async def test_forum_post_that_was_begun_meanwhile_is_answered(away: Away, asks: str) -> None:
     forum = away.discord.add_channel("help", "forum")
-    post = await away.discord.post_in_forum(away.ben, forum, "Help", f"it is 0 {'<@BOT>' if asks == 'first' else ''}")
+    post = await away.discord.post_in_forum(away.ben, forum, "Help", "<@BOT> it is 0" if asks == "first" else "it is 0")
     if asks == "second":
+        await tick(away.stage)
         await away.say("<@BOT> see above", post)
     async with away.back():
         (first,) = [each for each in post.messages.values() if each.id == post.id]
-        question = "@backscroll see above" if asks == "second" else "it is 0 @backscroll"
+        question = "@backscroll see above" if asks == "second" else "@backscroll it is 0"
         assert away.discord.posted_by_bot(post) == [f"+ {question}"]
         kept = await texts(away.stage, first)
         assert sorted(kept) == sorted({"it is 0" if asks == "second" else question, question, f"+ {question}"})
@@ -534,13 +551,13 @@ async def test_thread_that_was_deleted_meanwhile_takes_its_messages_along(away: 
         assert (await away.kept(away.root)).deleted_at is None
 
 
-@pytest.mark.parametrize("emoji", ["👍", "👍🏽", "<:party:12345>"])
+@pytest.mark.parametrize("emoji", ["👍", "👍🏽", "<:party:123456789012345678>"])
 @pytest.mark.parametrize("whose", ["question", "answer"])
 async def test_reaction_missed_is_kept(away: Away, emoji: str, whose: str) -> None:
     said = away.root if whose == "question" else away.answer
     await away.discord.react(away.ben, said, emoji)
     async with away.back():
-        name = "12345" if "party" in emoji else emoji
+        name = "123456789012345678" if "party" in emoji else emoji
         assert (await away.kept(said)).reactions == {name: [away.ben.id]}
 
 
@@ -668,9 +685,155 @@ async def test_reading_back_asks_for_each_place_once(away: Away) -> None:
         away.discord.add_channel(f"silent-{number}")
     async with away.back():
         # Five threads with their beginnings, their channel, and the direct messages.
-        asked = [(call.path, call.params.get("after")) for call in away.discord.calls_of("GET", "/channels/*")]
         asked = [(call.path, call.params.get("after")) for call in away.discord.calls if "/channels/" in call.path]
         assert len(asked) == len(set(asked)) == 5 * 2 + 1 + 1
 
 
 # How far all is kept
+
+
+@pytest.fixture
+def no_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be read again that was said before the watermark: it has to be right."""
+    monkeypatch.setattr(backfill, "OVERLAP", timedelta(0))
+
+
+@contextmanager
+def locked(home: Home) -> Iterator[None]:
+    """Let nothing be written to the database."""
+    with closing(sqlite3.connect(home.directory / "backscroll.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@asynccontextmanager
+async def waiting(home: Home) -> AsyncIterator[tuple[Stage, Said, ThreadChannel]]:
+    """Give a stage with a live thread, and let an event of its server wait until the database can be written to."""
+    async with on_stage(home.sqlite_url) as stage:
+        root = await stage.discord.say(stage.anna, stage.general, "0 <@BOT>")
+        dm = stage.discord.open_dm(stage.anna)
+        await stage.discord.say(stage.anna, dm, "hi")
+        await stage.answered(root)
+        assert root.thread is not None
+        yield stage, root, root.thread
+
+
+async def test_event_that_waits_when_the_process_ends_is_found_at_the_next_start(home: Home, no_overlap: None) -> None:
+    async with waiting(home) as (stage, root, live):
+        with locked(home):
+            await stage.discord.say(stage.anna, live, "1")
+            new = await stage.discord.say(stage.anna, stage.general, "2 <@BOT>")
+            await stage.discord.edit(root, "0, edited")
+            await stage.discord.quiet()
+            await stop(stage)
+        since = utc_now()
+        async with running(stage, config_of(stage.discord, stage.url)):
+            await caught_up(stage, since)
+            assert stage.discord.posted_by_bot(live) == ["+ 0 @backscroll", "+ 1"]
+            assert await texts(stage, new) == ["2 @backscroll", "+ 2 @backscroll"]
+            kept = await stage.kept(root)
+            assert kept is not None
+            assert kept.text == "0, edited"
+
+
+async def test_watermark_stands_at_an_event_that_waits_while_others_are_kept(home: Home) -> None:
+    async with waiting(home) as (stage, _, live):
+        discord = stage.discord
+        unknown = discord._world.add_channel("unknown", "text", discord.guild, bot_can_read=True, topic=None)
+        discord.fail("GET", f"/channels/{unknown.id}", Fault.server_error(503), times=999)
+        before = await note_of(stage, discord.guild.id)
+        await discord.say(stage.anna, unknown, "waits <@BOT>")
+        await stage.until(lambda: discord.calls_of("GET", f"/channels/{unknown.id}"))
+        waits_since = utc_now()
+        await discord.say(stage.anna, live, "1")
+        await stage.until(lambda: len(discord.posted_by_bot(live)) == 2)
+        await stage.until(lambda: note_of_is_after(stage, discord.guild.id, before))
+        noted = await note_of(stage, discord.guild.id)
+        assert noted is not None
+        assert noted <= waits_since
+        discord.forgive()
+        await stage.settled()
+
+
+async def test_messages_of_a_gap_are_found_though_the_watermark_is_noted_before_the_new_session(
+    home: Home, no_overlap: None, door: asyncio.Event
+) -> None:
+    async with waiting(home) as (stage, _, live):
+        with locked(home):
+            await stage.discord.say(stage.anna, live, "1")
+            await stage.discord.quiet()
+            door.clear()
+            await stage.discord.invalidate_sessions()
+            await stage.discord.say(stage.anna, live, "2")
+            await stage.until(lambda: stage.discord.session_count == 0)
+        before = await note_of(stage, stage.discord.guild.id)
+        await stage.until(lambda: len(stage.discord.posted_by_bot(live)) == 2)
+        await stage.until(lambda: note_of_is_after(stage, stage.discord.guild.id, before))
+        since = utc_now()
+        door.set()
+        await caught_up(stage, since)
+        assert stage.discord.posted_by_bot(live) == ["+ 0 @backscroll", "+ 1", "+ 2"]
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["of a session", "of a new session"])
+async def test_messages_of_a_server_that_comes_late_are_found_though_others_are_heard_before(
+    home: Home, no_overlap: None, door: asyncio.Event, is_new: bool
+) -> None:
+    async with waiting(home) as (stage, _, live):
+        discord = stage.discord
+        dm = discord.open_dm(stage.anna)
+        with locked(home):
+            await discord.say(stage.anna, live, "1")
+            await discord.quiet()
+            if is_new:
+                await discord.invalidate_sessions()
+                discord.guild.is_available = False
+            else:
+                await discord.guild_outage(discord.guild)
+            discord.guild.is_available = False
+            await discord.say(stage.anna, live, "2")
+            await stage.until(lambda: discord.session_count == 1)
+            await discord.say(stage.anna, dm, "still there?")
+            await stage.until(lambda: [task.get_name() for task in asyncio.all_tasks()].count(receiving.TASK) == 2)
+        await stage.until(lambda: len(discord.posted_by_bot(dm)) == 2)
+        await stage.until(lambda: len(discord.posted_by_bot(live)) == 2)
+        direct = await note_of(stage, "@me")
+        await discord.say(stage.anna, dm, "and now?")
+        await stage.until(lambda: note_of_is_after(stage, "@me", direct))
+        since = utc_now()
+        await discord.guild_back(discord.guild)
+        await caught_up(stage, since, discord.guild.id)
+        assert discord.posted_by_bot(live) == ["+ 0 @backscroll", "+ 1", "+ 2"]
+
+
+async def test_thread_of_an_unknown_channel_stops_no_catching_up(home: Home, door: asyncio.Event) -> None:
+    async with on_stage(home.sqlite_url) as stage:
+        discord = stage.discord
+        root = await discord.say(stage.anna, stage.general, "0 <@BOT>")
+        await stage.answered(root)
+        assert root.thread is not None
+        shown = discord._views.channel(root.thread) | {"id": discord._world.new_id(), "parent_id": "77"}
+
+        async def go_on() -> None:
+            await discord.until(lambda: discord.session_count)
+            await discord.send_event("THREAD_CREATE", shown)
+
+        discord.fail("GET", MESSAGE, Fault.hang(0.1))
+        async with lost_session(stage, door, go_on):
+            await discord.say(stage.anna, root.thread, "1")
+        await stage.answered(root, 2)
+
+
+@pytest.mark.parametrize("text", ["\0 and \ud800", "x" * 4_000])
+async def test_odd_text_of_a_gap_is_kept(away: Away, text: str) -> None:
+    await away.say(text)
+    async with away.back(bot=BotConfig(answer=frozenset())):
+        assert (await texts(away.stage, away.root))[-1] == text.replace("\0", "\ufffd").replace("\ud800", "\ufffd")
+
+
+async def test_message_that_no_storage_could_hold_costs_itself_alone(away: Away) -> None:
+    said = await away.say("odd")
+    said.author = replace(away.ben, id="9" * 600)
+    await away.say("and this")
+    async with away.back(bot=BotConfig(answer=frozenset())):
+        assert (await texts(away.stage, away.root))[-1] == "and this"

@@ -133,13 +133,13 @@ async def test_event_that_is_put_aside_shows_nothing(home: Home, mode: Mode, log
     shows_none(logged, stage.slack)
 
 
-async def test_installing_shows_nothing(home: Home, logged: pytest.LogCaptureFixture) -> None:
+async def test_installing_shows_nothing(new_home: Home, logged: pytest.LogCaptureFixture) -> None:
     async with FakeSlack() as slack:
         port, key = free_port(), Fernet.generate_key().decode()
         oauth = SlackOAuthConfig(slack.client_id, slack.client_secret, key)
         given: dict[str, Any] = {"bot_token": None, "oauth": oauth, "http": SlackHttpConfig(port=port)}
         async with (
-            on_stage(home.sqlite_url, "http", slack=slack, **given) as stage,
+            on_stage(new_home.sqlite_url, "http", slack=slack, **given) as stage,
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as browser,
         ):
             async with browser.get(f"http://127.0.0.1:{port}/slack/install") as answer:
@@ -163,12 +163,14 @@ async def test_installing_shows_nothing(home: Home, logged: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("wrong", ["bot_token", "app_token"])
-async def test_wrong_token_is_in_no_error_and_no_log(home: Home, wrong: str, logged: pytest.LogCaptureFixture) -> None:
+async def test_wrong_token_is_in_no_error_and_no_log(
+    new_home: Home, wrong: str, logged: pytest.LogCaptureFixture
+) -> None:
     token = f"{'xoxb' if wrong == 'bot_token' else 'xapp'}-{CANARY}"
     given: dict[str, Any] = {wrong: token}
     async with FakeSlack() as slack:
         with pytest.raises(AdapterError) as raised:
-            await run_bot(config_of(slack, home.sqlite_url, **given))
+            await run_bot(config_of(slack, new_home.sqlite_url, **given))
     error: BaseException | None = raised.value
     while error is not None:
         assert CANARY not in repr(error) + str(error)
@@ -176,8 +178,8 @@ async def test_wrong_token_is_in_no_error_and_no_log(home: Home, wrong: str, log
     shows_none(logged, slack)
 
 
-async def test_slack_that_is_away_shows_nothing(home: Home, logged: pytest.LogCaptureFixture) -> None:
-    async with FakeSlack() as slack, on_stage(home.sqlite_url, slack=slack) as stage:
+async def test_slack_that_is_away_shows_nothing(new_home: Home, logged: pytest.LogCaptureFixture) -> None:
+    async with FakeSlack() as slack, on_stage(new_home.sqlite_url, slack=slack) as stage:
         slack.refuse_connections()
         slack.drop_sockets()
         await stage.until(lambda: len(slack.calls_of("apps.connections.open")) >= 3)

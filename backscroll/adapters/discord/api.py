@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 CALL_S = 20.0
 """Seconds after which one try of a call counts as not answered; waits that Discord asks for do not count."""
 
+UPLOAD_S = 120.0
+"""Seconds for one try of a call that brings a file along."""
+
 WAIT_S = 30.0
 """Seconds that discord.py may wait by itself when Discord asks to; for longer ones the caller is told."""
 
@@ -57,6 +60,7 @@ _HINTS = {
 # discord.py logs whole payloads at DEBUG and exceptions with them at ERROR: people's words, and tickets. What it has to
 # say, this adapter says.
 _LIBRARY = logging.getLogger("discord")
+_SILENCE = logging.NullHandler()
 
 
 class TokenRefusedError(AdapterUnavailableError):
@@ -98,7 +102,7 @@ class DiscordApi:
 
     async def __aenter__(self) -> Self:
         _LIBRARY.propagate = False
-        _LIBRARY.addHandler(logging.NullHandler())
+        _LIBRARY.addHandler(_SILENCE)
         if self._base_url is not None:  # of all clients in the process: discord.py has no other way
             self._before = discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
             discord.http.Route.BASE = self._base_url
@@ -178,10 +182,10 @@ class DiscordApi:
                 "content_type": "application/octet-stream",
             },
         ]
-        return await self._ask(method, path, places, None, {"form": form, "files": [file]})
+        return await self._ask(method, path, places, None, {"form": form, "files": [file]}, UPLOAD_S)
 
     async def _log_in(self) -> Us:
-        client = discord.Client(intents=discord.Intents.none(), max_messages=None, max_ratelimit_timeout=WAIT_S)
+        client = discord.Client(intents=discord.Intents(guilds=True), max_messages=None, max_ratelimit_timeout=WAIT_S)
         try:
             async with asyncio.timeout(CALL_S):
                 await client.login(self._token)
@@ -202,12 +206,19 @@ class DiscordApi:
         return Us(str(user.id), str(client.application_id), reads)
 
     async def _ask(
-        self, method: str, path: str, places: dict[str, str], query: dict[str, str] | None, given: dict[str, Any]
+        self,
+        method: str,
+        path: str,
+        places: dict[str, str],
+        query: dict[str, str] | None,
+        given: dict[str, Any],
+        try_s: float | None = None,
     ) -> Any:
         if self._client is None:
             raise AdapterUnavailableError("Discord is left.", is_certain=True)
         route = discord.http.Route(method, path, **places)
-        options = given | {"timeout": aiohttp.ClientTimeout(total=CALL_S)} | ({"params": query} if query else {})
+        options = given | {"timeout": aiohttp.ClientTimeout(total=try_s or CALL_S)}
+        options |= {"params": query} if query else {}
         # A request that were cancelled while all wait for Discord's limit would let all wait for ever: discord.py lets
         # them go on only behind its own wait.
         call = asyncio.ensure_future(self._client.http.request(route, **options))
@@ -246,7 +257,7 @@ def _read(error: BaseException, what: str) -> BaseException:
         case aiohttp.ClientConnectorError():
             return AdapterUnavailableError(f"Discord cannot be reached for {what}.", is_certain=True)
         case TimeoutError():
-            return AdapterUnavailableError(f"Discord did not answer {what} in {CALL_S:g} s.")
+            return AdapterUnavailableError(f"Discord did not answer {what} in time.")
         case aiohttp.ClientError() | OSError() | ValueError() | KeyError():
             return AdapterUnavailableError(f"Discord broke off at {what}: {type(error).__name__}.")
     return error

@@ -70,8 +70,9 @@ class CatchingUp:
             self._gaps.pop(guild)
             reading = self._inbox.catch_up(PLATFORM, guild)
             if await _is_done("What was said meanwhile is not read back yet", reading):
-                receiver.heard.add(guild)
-                await self._note_guild(receiver, guild)
+                receiver.heard.setdefault(guild, receiver.kept_until)
+                if guild not in self._gaps:  # another gap, which began meanwhile
+                    await self._note_guild(receiver, guild)
             else:
                 self._gaps.setdefault(guild, now + RETRY_S)
 
@@ -83,10 +84,11 @@ class CatchingUp:
 
     async def _note_guild(self, receiver: Receiver, guild: str) -> None:
         """Note how far all of a guild is kept; what comes meanwhile is noted the next time."""
-        receiver.heard.discard(guild)
+        heard_at = receiver.heard.get(guild)
         noting = self._inbox.keep_watermark(PLATFORM, guild, receiver.kept_until)
-        if not await _is_done("How far all is kept is not noted yet", noting):
-            receiver.heard.add(guild)
+        is_noted = await _is_done("How far all is kept is not noted yet", noting)
+        if is_noted and receiver.heard.get(guild) == heard_at:
+            receiver.heard.pop(guild, None)
 
 
 async def _is_done(otherwise: str, work: Awaitable[None]) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,15 +18,17 @@ from backscroll.adapters.base import Inbox
 from backscroll.adapters.discord.api import (
     ALREADY_ACKNOWLEDGED,
     UNKNOWN_INTERACTION,
+    UNKNOWN_MESSAGE,
     UNKNOWN_WEBHOOK,
     WEBHOOK_TOKEN_OVER,
     DiscordApi,
     RefusedError,
 )
-from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, instant
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, instant, snowflake_in
 from backscroll.adapters.events import MessagePosted
-from backscroll.adapters.fields import Fields, MalformedError, id_in, list_in, need, object_in, text_in
-from backscroll.errors import AdapterError, BackscrollError, named
+from backscroll.adapters.fields import Fields, MalformedError, list_in, need, object_in, text_in
+from backscroll.adapters.lanes import Lanes
+from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError, named
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.provider.primitives import Primitives
 from backscroll.storage.values import utc_now
@@ -38,12 +41,17 @@ ANSWER_S = 2.4
 GOOD_FOR = timedelta(minutes=14, seconds=30)
 """How long an interaction takes answers; Discord says 15 minutes."""
 
+EARLY_S = 4.0
+"""Seconds after a command in which a refused answer may be one that is earlier than another process's first word."""
+
 NEW = "new"
 OPTION = "question"
 TICKETS, COMMANDS = "discord_interactions", "discord_commands"
 _COMMAND, _SAY, _DEFER = 2, 4, 5
 _EPHEMERAL = 1 << 6
-_OVER = (UNKNOWN_WEBHOOK, WEBHOOK_TOKEN_OVER)  # nobody acknowledged it in time, or its quarter of an hour is over
+_WORD = re.compile(r"[!-~]+")
+# Nobody acknowledged it in time, somebody took away what held the answer's place, or its quarter of an hour is over.
+_OVER = (UNKNOWN_WEBHOOK, UNKNOWN_MESSAGE, WEBHOOK_TOKEN_OVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class Commands:
         self._storage = storage
         self._command = command
         self._user_id: str | None = None
-        self._acknowledging: dict[str, asyncio.Event] = {}
+        self._lanes = Lanes()
         self.inbox: Inbox | None = None
 
     def is_us(self, user_id: Any) -> bool:
@@ -97,28 +105,33 @@ class Commands:
                 await self._remove(us.application_id, command_id)
         await self._storage.set(COMMANDS, us.application_id, {"digest": digest, "ids": ids})
 
-    async def take(self, data: Any) -> None:
-        """Keep what a command asks, and answer Discord in its time; raises nothing."""
-        interaction_id = data.get("id") if isinstance(data, dict) else None
-        token = data.get("token") if isinstance(data, dict) else None
-        if not isinstance(interaction_id, str) or not isinstance(token, str) or data.get("type") != _COMMAND:
-            return
-        acknowledged = self._acknowledging[interaction_id] = asyncio.Event()
-        try:
-            await self._take(data, interaction_id, token)
-        finally:
-            del self._acknowledging[interaction_id]
-            acknowledged.set()
+    async def take(self, data: Fields) -> None:
+        """Keep what a command asks, and answer Discord in its time.
 
-    async def _take(self, data: Fields, interaction_id: str, token: str) -> None:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                reply = await self._reply(data, interaction_id, token)
-        except (BackscrollError, MalformedError, TimeoutError) as error:
-            fact = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
-            log.warning("A command of Discord's is not kept: %s", fact)
-            await self._forget(interaction_id)
-            reply = _note("I cannot keep that now. Please ask again in a while.")
+        Raises: MalformedError: it cannot be understood, or no storage could hold it.
+        """
+        kind = data.get("type")
+        if not isinstance(kind, int):
+            raise MalformedError("type is a number, and is missing or something else.")
+        if kind != _COMMAND:
+            return
+        interaction_id, token = need(snowflake_in, data, "id"), need(_token_in, data, "token")
+        async with self._lanes.lane((interaction_id,)):
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    reply = await self._reply(data, interaction_id, token)
+            except (BackscrollError, TimeoutError) as error:
+                # Perhaps it is kept all the same: its ticket stays, and an answer takes the note's place.
+                fact = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
+                log.warning("A command of Discord's is not kept: %s", fact)
+                reply = _note("I cannot keep that now. Please ask again in a while.")
+            except ValueError as error:
+                await self._acknowledge(interaction_id, token, _note("I cannot understand that."))
+                reason = str(error) if isinstance(error, MalformedError) else f"No storage could hold it: {error}"
+                raise MalformedError(reason) from None
+            await self._acknowledge(interaction_id, token, reply)
+
+    async def _acknowledge(self, interaction_id: str, token: str, reply: dict[str, Any]) -> None:
         try:
             await self._api.call(
                 "POST",
@@ -161,6 +174,9 @@ class Commands:
         except RefusedError as error:
             if error.code not in _OVER:
                 raise
+            if utc_now() - instant(ticket.interaction) < timedelta(seconds=EARLY_S):
+                fact = f"A command of Discord's takes no answer yet: {error.message}"
+                raise AdapterUnavailableError(fact, retry_after_s=EARLY_S / 4, is_certain=True) from None
             log.info("A command of Discord's takes no answer: %s", error.message)
             raise CommandOverError from None
 
@@ -168,14 +184,20 @@ class Commands:
         row = await self._storage.get(TICKETS, ticket.interaction) or {}
         if row.get("filled_by", token) != token:
             return str((await self._webhook(ticket, "POST", "", body, file))["id"])
-        await self._storage.set(
-            TICKETS, ticket.interaction, {"token": ticket.token, "channel": ticket.channel, "filled_by": token}
-        )
+        await self._storage.set(TICKETS, ticket.interaction, _row(ticket.token, ticket.channel, token))
         return str((await self._webhook(ticket, "PATCH", "/messages/@original", body, file))["id"])
 
     async def edit(self, ticket: Ticket, message_id: str, body: dict[str, Any]) -> None:
-        """Change what was said to a command."""
-        await self._webhook(ticket, "PATCH", f"/messages/{message_id}", body)
+        """Change what was said to a command.
+
+        Raises: CommandOverError: Discord takes no change to it. Else as `DiscordApi.call`.
+        """
+        try:
+            await self._webhook(ticket, "PATCH", f"/messages/{message_id}", body)
+        except RefusedError as error:
+            if error.code not in _OVER:
+                raise
+            raise CommandOverError from None
 
     async def original(self, ticket: Ticket) -> str:
         """Return the id of the message that answers a command, or will."""
@@ -185,15 +207,13 @@ class Commands:
         """Take away what waits for an answer that never came, before Discord calls it failed; forget what is old."""
         for row in await self._storage.query(TICKETS, {}):
             ticket = Ticket(row["key"], row["token"], row["channel"], instant(row["key"]) + GOOD_FOR)
-            if utc_now() < ticket.until - timedelta(minutes=1):
-                continue
-            if "filled_by" not in row and utc_now() < ticket.until:
+            if "filled_by" not in row and ticket.until - timedelta(minutes=1) <= utc_now() < ticket.until:
                 try:
                     await self._webhook(ticket, "DELETE", "/messages/@original", None)
                 except AdapterError as error:
                     log.info("A command without an answer stays in sight: %s", error.message)
             if utc_now() > ticket.until + timedelta(days=1):
-                await self._forget(ticket.interaction)
+                await self._storage.delete(TICKETS, ticket.interaction)
 
     async def _webhook(
         self,
@@ -203,20 +223,22 @@ class Commands:
         body: dict[str, Any] | None,
         file: tuple[str, bytes] | None = None,
     ) -> Any:
-        if ticket.interaction in self._acknowledging:  # an answer that is quicker than Discord's word for the question
-            await self._acknowledging[ticket.interaction].wait()
+        async with self._lanes.lane((ticket.interaction,)):
+            pass  # an answer may be quicker than our first word for the question
         path = "/webhooks/{webhook_id}/{webhook_token}" + path
-        places = {"webhook_id": (await self._api.us()).application_id, "webhook_token": ticket.token}
+        us, token = await self._api.us(), ticket.token
         if file is not None:
-            return await self._api.upload(path, body or {}, *file, method=method, **places)
-        return await self._api.call(method, path, body=body, **places)
+            return await self._api.upload(
+                path, body or {}, *file, method=method, webhook_id=us.application_id, webhook_token=token
+            )
+        return await self._api.call(method, path, body=body, webhook_id=us.application_id, webhook_token=token)
 
     async def _reply(self, data: Fields, interaction_id: str, token: str) -> dict[str, Any]:
         """Do what a command asks for, and return what Discord is told."""
         inbox = self.inbox
         command = need(object_in, data, "data")
-        name, channel = need(text_in, command, "data.name"), need(id_in, data, "channel_id")
-        place = await self._places.find(channel, id_in(data, "guild_id"))
+        name, channel = need(text_in, command, "data.name"), need(snowflake_in, data, "channel_id")
+        place = await self._places.find(channel, snowflake_in(data, "guild_id"))
         if inbox is None:
             return _note("I am just starting. Please ask again in a while.")
         if name == NEW and place.kind == "direct":
@@ -228,15 +250,10 @@ class Commands:
         posted = _question(data, command, place, interaction_id, name)
         if not inbox.answers(posted):
             return _note("I may not answer you here.")
-        await self._storage.set(TICKETS, interaction_id, {"token": token, "channel": channel})
+        if await self._storage.get(TICKETS, interaction_id) is None:  # a repeat takes no answer's place
+            await self._storage.set(TICKETS, interaction_id, _row(token, channel))
         await inbox.record(posted)
         return {"type": _DEFER}
-
-    async def _forget(self, interaction_id: str) -> None:
-        try:
-            await self._storage.delete(TICKETS, interaction_id)
-        except BackscrollError as error:
-            log.info("A command's ticket is not forgotten yet: %s", error.message)
 
     async def _remove(self, application_id: str, command_id: str) -> None:
         try:
@@ -249,6 +266,18 @@ class Commands:
         except RefusedError as error:
             if error.status != 404:
                 raise
+
+
+def _row(token: str, channel: str, filled_by: str | None = None) -> dict[str, Any]:
+    """Return what is kept of a ticket, with the part that has taken the place that the command holds free."""
+    return {"token": token, "channel": channel} | ({} if filled_by is None else {"filled_by": filled_by})
+
+
+def _token_in(fields: Fields, path: str) -> str | None:
+    token = text_in(fields, path)
+    if token is not None and not _WORD.fullmatch(token):
+        raise MalformedError(f"{path} is a word, got another text.")
+    return token
 
 
 def _definitions(command: str | None) -> list[dict[str, Any]]:
@@ -264,18 +293,14 @@ def _question(data: Fields, command: Fields, place: Place, interaction_id: str, 
     member = object_in(data, "member") or {}
     user = object_in(member, "member.user") or need(object_in, data, "user")
     options = [each for each in list_in(command, "data.options") or [] if isinstance(each, dict)]
-    text = next((str(each.get("value")) for each in options if each.get("name") == OPTION), "")
+    option = next((each for each in options if each.get("name") == OPTION), {"value": ""})
     told = (member.get("nick"), user.get("global_name"), user.get("username"))
-    try:
-        created_at, key = instant(interaction_id), place.key(interaction_id)
-    except ValueError as error:
-        raise MalformedError(f"The interaction's ids make no key: {error}.") from None
     return MessagePosted(
-        key=key,
+        key=place.key(interaction_id),
         external=ExternalId(PLATFORM, place.guild, place.id, interaction_id),
-        author_id=need(id_in, user, "user.id"),
-        text=text,
-        created_at=created_at,
+        author_id=need(snowflake_in, user, "user.id"),
+        text=need(text_in, option, "data.options[].value"),
+        created_at=instant(interaction_id),
         author_name=next((each for each in told if isinstance(each, str) and each), None),
         author_kind="bot" if user.get("bot") is True else "person",
         mentions_bot=True,

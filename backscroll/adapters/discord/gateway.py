@@ -149,6 +149,7 @@ def _refusal(code: int) -> AdapterError:
 _LEAN: dict[str, Any] = {
     "max_messages": None,
     "chunk_guilds_at_startup": False,
+    "guild_ready_timeout": 0.0,  # nobody waits for on_ready; a task that does would outlive the client
     "member_cache_flags": discord.MemberCacheFlags.none(),
     "enable_debug_events": True,
     "allowed_mentions": discord.AllowedMentions.none(),

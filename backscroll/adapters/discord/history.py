@@ -11,10 +11,10 @@ from typing import Any
 from backscroll.adapters.discord.api import UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, DiscordApi, RefusedError
 from backscroll.adapters.discord.chains import Chains
 from backscroll.adapters.discord.names import GuildNames
-from backscroll.adapters.discord.places import DIRECT, Place, PlaceBook, snowflake
-from backscroll.adapters.discord.text import emoji_path
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, snowflake
+from backscroll.adapters.discord.text import emoji_of, emoji_path
 from backscroll.adapters.discord.translate import MalformedError, Self, message_event
-from backscroll.adapters.events import Event
+from backscroll.adapters.events import Event, PlaceDeleted
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment
 
@@ -33,16 +33,26 @@ class History:
         self._chains = chains
 
     async def events(self, key: ThreadKey, since: datetime | None) -> AsyncIterator[list[Event]]:
-        """Read a thread with the message that it began from, a direct message, or a channel as a whole."""
+        """Read a thread with the message that it began from, a direct message, or a channel as a whole.
+
+        Of a channel that was deleted, that it was.
+        """
         after = "0" if since is None else snowflake(since)
-        if key.channel == key.thread:
-            place = await self._places.find(key.channel, _guild(key))
-            async for messages in self.pages(place.id, after):
-                yield await self._read(messages, place)
+        try:
+            above = await self._places.find(key.channel, _guild(key))
+        except RefusedError as error:
+            if error.code != UNKNOWN_CHANNEL:
+                raise
+            yield [PlaceDeleted(PLATFORM, key.workspace, key.channel, None)]
             return
-        above = await self._places.find(key.channel, _guild(key))
+        if key.channel == key.thread:
+            async for messages in self.pages(above.id, after):
+                yield await self._read(messages, above)
+            return
         if int(key.thread) > int(after):
-            yield await self._read(await self._beginning(key, above), above, root=key.thread)
+            # After a gap, what was read of a chain before is no longer what stands there.
+            chain = self._chains.beginning(key.thread) if since is None else []
+            yield await self._read(chain or await self._beginning(key, above), above, root=key.thread)
         try:
             place = await self._places.find(key.thread, _guild(key))
             async for messages in self.pages(place.id, after):
@@ -74,27 +84,47 @@ class History:
         try:
             await self._api.call("GET", path, channel_id=external.channel, message_id=external.id)
         except RefusedError as error:
-            if error.code == UNKNOWN_MESSAGE:
+            if error.code in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL):  # with a thread goes what stood in it
                 return True
             raise
         return False
 
     async def reactors(self, external: ExternalId, emoji: str) -> list[str]:
         """Return who has put an emoji on a message. Errors as `DiscordApi.call`."""
-        found: list[str] = []
-        while True:
-            told = await self._api.call(
-                "GET",
-                "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
-                channel_id=external.channel,
-                message_id=external.id,
-                emoji=emoji_path(emoji),
-                query={"limit": str(PAGE_COUNT)} | ({"after": found[-1]} if found else {}),
-            )
-            users = [str(each.get("id")) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-            found += users
-            if len(users) < PAGE_COUNT:
-                return found
+        found: dict[str, None] = {}
+        for drawn in await self._drawn(external, emoji):
+            after = ""
+            while True:
+                told = await self._api.call(
+                    "GET",
+                    "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
+                    channel_id=external.channel,
+                    message_id=external.id,
+                    emoji=drawn,
+                    query={"limit": str(PAGE_COUNT)} | ({"after": after} if after else {}),
+                )
+                users = (
+                    [str(each.get("id")) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+                )
+                found |= dict.fromkeys(users)
+                if len(users) < PAGE_COUNT:
+                    break
+                after = users[-1]
+        return list(found)
+
+    async def _drawn(self, external: ExternalId, emoji: str) -> list[str]:
+        """Return how Discord itself writes an emoji on a message: of characters it tells some by how they are drawn."""
+        if emoji.isdigit():
+            return [emoji_path(emoji)]
+        told = await self._api.call(
+            "GET",
+            "/channels/{channel_id}/messages/{message_id}",
+            channel_id=external.channel,
+            message_id=external.id,
+        )
+        reactions = told.get("reactions") if isinstance(told, dict) else None
+        written = [each.get("emoji") for each in reactions or () if isinstance(each, dict)]
+        return [each["name"] for each in written if isinstance(each, dict) and emoji_of(each, "emoji") == emoji]
 
     async def renewed(self, workspace: str, attachment: Attachment) -> str | None:
         """Return another address of a file whose own is over: they hold for a day."""
@@ -106,11 +136,8 @@ class History:
                 return url
         return None
 
-    async def _beginning(self, key: ThreadKey, above: Place) -> Sequence[Message]:
-        """Return what a thread began from, where it stands above it; or of a chain of replies what was read of it."""
-        chain = self._chains.beginning(key.thread)
-        if chain:
-            return chain
+    async def _beginning(self, key: ThreadKey, above: Place) -> list[Message]:
+        """Return what a thread or chain began from, where it stands above it."""
         try:
             told = await self._api.call(
                 "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=above.id, message_id=key.thread

@@ -7,11 +7,12 @@ Proved by `tests/scenario/test_discord_places.py`. Source: docs.discord.com/deve
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import discord
 
 from backscroll.adapters.discord.api import DiscordApi
+from backscroll.adapters.fields import Fields, MalformedError, text_in
 from backscroll.storage.keys import ThreadKey
 
 PLATFORM = "discord"
@@ -23,6 +24,7 @@ EPOCH_MS = 1_420_070_400_000
 
 REMEMBERED_COUNT = 1_000
 
+_IDS, _DIGITS = 1 << 64, 20
 _TEXT, _DM, _GROUP_DM, _NEWS = 0, 1, 3, 5
 _THREADS = (10, 11, 12)
 _FORUMS = (15, 16)
@@ -132,7 +134,10 @@ class PlaceBook:
         for channel in channels:
             last_id = getattr(channel, "last_message_id", None) or 0
             is_forum = isinstance(channel, discord.ForumChannel)  # whose posts are threads
-            if last_id < from_id or is_forum or not channel.permissions_for(guild.me).read_message_history:
+            is_lost = isinstance(channel, discord.Thread) and channel.parent is None  # and may not be read either
+            if last_id < from_id or is_forum or is_lost:
+                continue
+            if not channel.permissions_for(guild.me).read_message_history:
                 continue
             place = _place(channel)
             thread = place.id if place.kind == "thread" else place.channel
@@ -164,12 +169,27 @@ def snowflake(at: datetime) -> str:
     return str(max(int(at.timestamp() * 1000) - EPOCH_MS, 0) << 22)
 
 
+def snowflake_in(fields: Fields, path: str) -> str | None:
+    """Read an id of Discord's. Raises: MalformedError: it is something else."""
+    value = text_in(fields, path)
+    if value is not None and not is_snowflake(value):
+        raise MalformedError(f"{path} is a snowflake, got another text.")
+    return value
+
+
+def is_snowflake(value: Any) -> TypeGuard[str]:
+    """Tell whether something is an id as Discord gives them out."""
+    return (
+        isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdigit() and int(value) < _IDS
+    )
+
+
 def instant(message_id: str) -> datetime:
     """Return when Discord gave an id out, to the millisecond.
 
     Raises: ValueError: it is no snowflake.
     """
-    if not (message_id.isascii() and message_id.isdigit() and int(message_id) < 1 << 64):
+    if not is_snowflake(message_id):
         raise ValueError("it is no snowflake")
     return datetime.fromtimestamp(EPOCH_MS / 1000, UTC) + timedelta(milliseconds=int(message_id) >> 22)
 
@@ -192,4 +212,4 @@ def _place(channel: "discord.abc.GuildChannel | discord.Thread") -> Place:
 
 
 def _number(channel_id: str) -> int:
-    return int(channel_id) if channel_id.isdecimal() else 0
+    return int(channel_id) if is_snowflake(channel_id) else 0

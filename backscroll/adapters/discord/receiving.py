@@ -18,7 +18,7 @@ from backscroll.adapters.discord.chains import Chains
 from backscroll.adapters.discord.commands import Commands
 from backscroll.adapters.discord.names import GuildNames
 from backscroll.adapters.discord.nonces import Nonces
-from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, is_snowflake, snowflake_in
 from backscroll.adapters.discord.translate import (
     MalformedError,
     Self,
@@ -29,7 +29,7 @@ from backscroll.adapters.discord.translate import (
     reaction_event,
 )
 from backscroll.adapters.events import Event, MessagePosted
-from backscroll.adapters.fields import Fields, id_in, need, object_in
+from backscroll.adapters.fields import Fields, need, object_in
 from backscroll.adapters.lanes import Lanes
 from backscroll.errors import AdapterUnavailableError, EchoPendingError, StorageError, StorageUnavailableError, named
 from backscroll.storage.values import utc_now
@@ -84,10 +84,10 @@ class Receiver:
         self._gap = gap
         self._lanes = Lanes()
         self._waiting: dict[asyncio.Task[None], datetime] = {}
-        self._now = utc_now()
+        self._now = self._heard_at = utc_now()
         self._told_at = -TOLD_EVERY_S
-        self.heard: set[str] = set()
-        """The guilds of which something was heard since somebody took it out of here."""
+        self.heard: dict[str, datetime] = {}
+        """The guilds of which something was heard, and when last, until somebody takes it out of here."""
 
     async def close(self) -> None:
         """Let go what waits to be kept; the watermark stands before it."""
@@ -98,8 +98,10 @@ class Receiver:
 
     @property
     def kept_until(self) -> datetime:
-        """The instant before which all that came is kept."""
-        return min(self._waiting.values(), default=utc_now())
+        """The instant before which all that was said is kept: at most that of the last event, for after it the
+        connection may be gone without anybody knowing.
+        """
+        return min(self._waiting.values(), default=self._heard_at)
 
     def take(self, frame: str | bytes) -> None:
         """Take a frame; it is kept in its time."""
@@ -115,17 +117,25 @@ class Receiver:
         return None
 
     def _take_event(self, kind: str, told: Fields) -> None:
-        data = told.get("d")
+        data, self._heard_at = told.get("d"), utc_now()
         match kind:
             case "READY":
+                self._lose(_guilds_of(data))  # each is read back first, when it comes
                 self._gap(DIRECT)
             case "GUILD_CREATE":
-                if isinstance(data, dict) and isinstance(data.get("id"), str) and not data.get("unavailable"):
+                if isinstance(data, dict) and is_snowflake(data.get("id")) and not data.get("unavailable"):
                     self._gap(data["id"])
+            case "GUILD_DELETE":  # the bot is out of it, or nothing is told of it for a while
+                self._lose(_guilds_of({"guilds": [data]}))
             case "INTERACTION_CREATE":
-                self._begin(self._commands.take(data))
+                self._begin(self._take_command(told))
             case _ if kind in _MESSAGES or kind in _REACTIONS or kind in _PLACES:
                 self._take_told(kind, told)
+
+    def _lose(self, guilds: list[str]) -> None:
+        """Note nothing of guilds any more: what is said there is not heard."""
+        for guild in guilds:
+            self.heard.pop(guild, None)
 
     def _take_told(self, kind: str, told: Fields) -> None:
         # Discord gives most changes no time of their own: it is the order in which they come.
@@ -133,24 +143,35 @@ class Receiver:
         data, at = told.get("d"), self._now
         fields = data if isinstance(data, dict) else {}
         channel, guild = fields.get("channel_id" if kind not in _PLACES else "id"), fields.get("guild_id")
-        self.heard.add(guild if isinstance(guild, str) else DIRECT)
+        workspace = guild if is_snowflake(guild) else DIRECT
+        self.heard[workspace] = at
         known: Place | None = None
-        if isinstance(channel, str) and (guild is None or isinstance(guild, str)):
+        if is_snowflake(channel) and (guild is None or is_snowflake(guild)):
             known = self._places.known(channel, guild)
             if kind in _PLACES:
                 self._places.forget(channel)
         author = fields.get("author")
         is_echo = isinstance(author, dict) and self._commands.is_us(author.get("id"))
         # A post of ours may have to wait for its mark, and holds up nobody.
-        lane = None if is_echo or not isinstance(channel, str) else (channel,)
+        lane = (channel,) if is_snowflake(channel) and not is_echo else None
         if len(self._waiting) >= WAITING_COUNT:
-            self._gap(guild if isinstance(guild, str) else DIRECT)
+            self._gap(workspace)
             return
-        self._begin(self._keep(kind, told, known, at, lane))
+        # What is being kept of a channel's threads goes before the channel's end: it has lanes of its own.
+        before = list(self._waiting) if kind == "CHANNEL_DELETE" else []
+        self._begin(self._keep(kind, told, known, at, lane, before))
 
     async def _keep(
-        self, kind: str, told: Fields, known: Place | None, at: datetime, lane: tuple[str, ...] | None
+        self,
+        kind: str,
+        told: Fields,
+        known: Place | None,
+        at: datetime,
+        lane: tuple[str, ...] | None,
+        before: list["asyncio.Task[None]"],
     ) -> None:
+        if before:
+            await asyncio.wait(before)
         async with self._lanes.lane(lane):
             try:
                 await self._patiently(self._record, kind, told, known, at)
@@ -160,6 +181,14 @@ class Receiver:
                 log.info("A channel of Discord's is not read: %s", error.message)
             except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the next one is heard
                 await self._patiently(self._put_aside, f"{named(error)}.", {"event": told})
+
+    async def _take_command(self, told: Fields) -> None:
+        try:
+            await self._commands.take(need(object_in, told, "d"))
+        except MalformedError as error:
+            data = told.get("d")
+            shown = data | {"token": None} if isinstance(data, dict) else data
+            await self._patiently(self._put_aside, str(error), {"event": told | {"d": shown}})
 
     async def _record(self, kind: str, told: Fields, known: Place | None, at: datetime) -> None:
         for event in await self._events(kind, need(object_in, told, "d"), known, at):
@@ -172,11 +201,13 @@ class Receiver:
         if kind in _PLACES:
             event = place_event(kind, data) if kind != "CHANNEL_UPDATE" else None
             return [] if event is None else [event]
-        place = known or await self._places.find(need(id_in, data, "channel_id"), id_in(data, "guild_id"))
+        channel, guild = need(snowflake_in, data, "channel_id"), snowflake_in(data, "guild_id")
+        there = Place(guild or DIRECT, channel, "channel")  # enough to name a message by, whatever kind of place it is
         if kind in ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK"):
-            return deleted_events(kind, data, place, at)
+            return deleted_events(kind, data, there, at)
         if kind in _REACTIONS:
-            return [reaction_event(kind, data, place, at)]
+            return [reaction_event(kind, data, there, at)]
+        place = known or await self._places.find(channel, guild)
         us = await self._us(place.guild)
         names = GuildNames(self._places, place.guild)
         found = (
@@ -232,6 +263,12 @@ class Receiver:
         self._waiting.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("An event of Discord's is not kept: %s.", named(error))
+
+
+def _guilds_of(ready: Any) -> list[str]:
+    guilds = ready.get("guilds") if isinstance(ready, dict) else None
+    ids = [each.get("id") for each in guilds if isinstance(each, dict)] if isinstance(guilds, list) else []
+    return [each for each in ids if isinstance(each, str)]
 
 
 def _replies_to(message: Fields, user_id: str) -> bool:

@@ -4,6 +4,7 @@ Proved by `tests/scenario/test_discord_sending.py`, `test_discord_streams.py` an
 Source: docs.discord.com/developers/resources/message, docs.discord.com/developers/topics/threads
 """
 
+import contextlib
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
@@ -23,6 +24,7 @@ from backscroll.adapters.discord.history import History
 from backscroll.adapters.discord.nonces import Nonces
 from backscroll.adapters.discord.places import DIRECT, PLATFORM, PlaceBook
 from backscroll.adapters.discord.text import emoji_path
+from backscroll.adapters.discord.translate import is_said
 from backscroll.adapters.edited import EditedStream
 from backscroll.adapters.formatting import split
 from backscroll.storage.keys import ExternalId, ThreadKey
@@ -94,9 +96,10 @@ class Poster:
         """Change a post; one that is gone stays so."""
         body, ticket = {"content": text, "allowed_mentions": _NOBODY}, self._said.get(external)
         if ticket is not None and utc_now() < ticket.until:
-            await self._commands.edit(ticket, external.id, body)
-        else:
-            await self._change("PATCH", external, body)
+            with contextlib.suppress(CommandOverError):
+                await self._commands.edit(ticket, external.id, body)
+                return
+        await self._change("PATCH", external, body)
 
     async def remove(self, external: ExternalId) -> None:
         """Take a post away; one that is gone is."""
@@ -119,13 +122,15 @@ class Poster:
             if error.code != UNKNOWN_CHANNEL:
                 raise
             return {}  # the thread is not even begun
+        ours = [each for each in ours if _may_answer(each, question.external)]
         free = [each for each in ours if not await is_kept(self._named(key, channel, str(each["id"])))]
         found: dict[int, ExternalId] = {}
-        for part in sorted(parts, key=lambda each: each.number):
-            post = _post_of(part, free)
-            if post is not None:
-                free.remove(post)
-                found[part.number] = self._named(key, channel, str(post["id"]))
+        for choose in (_same, _likely):
+            for part in sorted(parts, key=lambda each: each.number):
+                post = choose(part, free) if part.number not in found else None
+                if post is not None:
+                    free.remove(post)
+                    found[part.number] = self._named(key, channel, str(post["id"]))
         return found
 
     async def react(self, external: ExternalId, emoji: str) -> str:
@@ -238,13 +243,30 @@ def utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
 
 
-def _post_of(part: Part, free: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return which of our posts a part is: the first that says the same; else of a stream, the newest."""
-    with_files = [post for post in free if post.get("attachments")]
-    texts = [post for post in free if not post.get("attachments")]
+def _may_answer(post: dict[str, Any], asked: ExternalId | None) -> bool:
+    """Tell whether one of our posts may be of the answer to a question: it says of no other that it answers that.
+
+    A note of Discord's own, such as a thread's first one, is shown as ours too where we began the thread.
+    """
+    interaction, reference = post.get("interaction_metadata"), post.get("message_reference")
+    named = interaction.get("id") if isinstance(interaction, dict) else None
+    if named is None and not post.get("webhook_id") and isinstance(reference, dict):
+        named = reference.get("message_id")
+    return is_said({"type": -1} | post) and (named is None or asked is None or named == asked.id)
+
+
+def _same(part: Part, free: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the first of our posts that says what a part says, or has its file by name."""
+    for post in free:
+        names = [file.get("filename") for file in post.get("attachments") or []]
+        is_file, said = part.kind == "file", str(post.get("content", "")).strip()
+        if part.text in names if is_file else not names and said == part.text.strip():
+            return post
+    return None
+
+
+def _likely(part: Part, free: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what else may be a part: of a stream the newest text, of a file, which Discord may rename, the first."""
     if part.kind == "file":
-        return with_files[0] if with_files else None
-    same = [post for post in texts if str(post.get("content", "")).strip() == part.text.strip()]
-    if same:
-        return same[0]
-    return texts[-1] if part.kind == "stream" and texts else None
+        return next((post for post in free if post.get("attachments")), None)
+    return next((post for post in reversed(free) if part.kind == "stream" and not post.get("attachments")), None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, instant
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, instant, snowflake_in
 from backscroll.adapters.discord.text import Names, emoji_of, read, text_of
 from backscroll.adapters.events import (
     AuthorKind,
@@ -22,7 +22,7 @@ from backscroll.adapters.events import (
     ReactionsCleared,
     ThreadChanged,
 )
-from backscroll.adapters.fields import Fields, MalformedError, id_in, list_in, need, object_in, text_in
+from backscroll.adapters.fields import Fields, MalformedError, list_in, need, object_in, text_in
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment
 from backscroll.storage.values import INT64
@@ -32,6 +32,7 @@ _COMMAND_ANSWERS = (20, 23)
 _SAID = (0, 19, *_COMMAND_ANSWERS)
 _REPLY = 19
 _EPHEMERAL = 1 << 6
+_SHOWN = ("attachments", "embeds", "components", "poll", "sticker_items", "message_snapshots")
 _ANY_TYPE = "application/octet-stream"
 
 
@@ -80,7 +81,7 @@ def message_event(
     Args: root: the message that its chain of replies began with. is_late: it was read from the channel's history.
     Raises: MalformedError: it lacks what a message must have.
     """
-    message_id, at = need(id_in, message, "message.id"), "message"
+    message_id, at = need(snowflake_in, message, "message.id"), "message"
     author = need(object_in, message, "message.author")
     kind = _author_kind(message, author, us)
     if not is_said(message) or (kind == "self" and message["type"] in _COMMAND_ANSWERS):
@@ -90,7 +91,7 @@ def message_event(
     return MessagePosted(
         key=key,
         external=external_in(place, message_id),
-        author_id=need(id_in, author, "message.author.id"),
+        author_id=need(snowflake_in, author, "message.author.id"),
         text=read(text_of(message, at), _Told(people, names)),
         created_at=_instant(message_id),
         author_name=people.get(str(author.get("id"))),
@@ -103,17 +104,17 @@ def message_event(
         files=_files(message),
         attributes=_attributes(message, people, us),
         reaction_counts=_counts(message) if is_late else None,
-        edited_at=_edited_at(message),
+        edited_at=_edited_at(message) if _is_shown(message) else None,
         token=text_in(message, "message.nonce") if kind == "self" and isinstance(message.get("nonce"), str) else None,
         is_late=is_late,
     )
 
 
 def edited_event(message: Fields, place: Place, us: Self, names: Names) -> MessageEdited | None:
-    """Read a message that changed; None when nobody edited its words, or it was us."""
-    message_id = need(id_in, message, "message.id")
+    """Read a message that changed; None when nobody edited its words, they are not shown, or it was us."""
+    message_id = need(snowflake_in, message, "message.id")
     edited_at = _edited_at(message)
-    if edited_at is None or message.get("content") is None:  # a preview was added, or a thread begun
+    if edited_at is None or message.get("content") is None or not _is_shown(message):  # a preview came, a thread began
         return None
     author = object_in(message, "message.author") or {}
     if _author_kind(message, author, us) == "self" or not is_said({"type": 0} | message):
@@ -126,15 +127,15 @@ def edited_event(message: Fields, place: Place, us: Self, names: Names) -> Messa
 def deleted_events(kind: str, data: Fields, place: Place, at: datetime) -> list[Event]:
     """Read which messages were taken away."""
     if kind == "MESSAGE_DELETE":
-        ids = [need(id_in, data, "id")]
+        ids = [need(snowflake_in, data, "id")]
     else:
-        ids = [need(id_in, {"ids[]": each}, "ids[]") for each in need(list_in, data, "ids")]
+        ids = [need(snowflake_in, {"ids[]": each}, "ids[]") for each in need(list_in, data, "ids")]
     return [MessageDeleted(external_in(place, each), at) for each in ids]
 
 
 def reaction_event(kind: str, data: Fields, place: Place, at: datetime) -> Event:
     """Read who put an emoji where, took it off, or which were cleared."""
-    external = external_in(place, need(id_in, data, "message_id"))
+    external = external_in(place, need(snowflake_in, data, "message_id"))
     if kind == "MESSAGE_REACTION_REMOVE_ALL":
         return ReactionsCleared(external, None, at)
     emoji = emoji_of(need(object_in, data, "emoji"), "emoji")
@@ -143,13 +144,13 @@ def reaction_event(kind: str, data: Fields, place: Place, at: datetime) -> Event
     if kind == "MESSAGE_REACTION_REMOVE_EMOJI":
         return ReactionsCleared(external, emoji, at)
     made = ReactionAdded if kind == "MESSAGE_REACTION_ADD" else ReactionRemoved
-    return made(external, emoji, need(id_in, data, "user_id"), at)
+    return made(external, emoji, need(snowflake_in, data, "user_id"), at)
 
 
 def place_event(kind: str, data: Fields) -> Event | None:
     """Read what became of a thread or channel; None where that changes nothing that is kept."""
-    place_id, guild = need(id_in, data, "id"), id_in(data, "guild_id")
-    parent = id_in(data, "parent_id")
+    place_id, guild = need(snowflake_in, data, "id"), snowflake_in(data, "guild_id")
+    parent = snowflake_in(data, "parent_id")
     if guild is None:
         return None
     if kind == "CHANNEL_DELETE":
@@ -227,6 +228,11 @@ def _attributes(message: Fields, people: dict[str, str], us: Self) -> dict[str, 
     if message.get("type") == _REPLY and isinstance(replied_to, str):
         attributes["reply_to"] = replied_to
     return attributes
+
+
+def _is_shown(message: Fields) -> bool:
+    """Tell whether Discord shows anything of what a message says: without the intent for it, nothing of most."""
+    return message.get("content") != "" or any(message.get(field) for field in _SHOWN)
 
 
 def _files(message: Fields) -> tuple[Attachment, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.provider.messages import MessageCalls
-from backscroll.storage.provider.rows import instant_text, react_on_row
+from backscroll.storage.provider.rows import clear_reactions_on_row, instant_text, react_on_row
 
 
 class ReactionCalls(MessageCalls):
@@ -45,6 +45,21 @@ class ReactionCalls(MessageCalls):
                 return await self._change(row, react_on_row(row, emoji, user_id, added, event_at))
             kind = "add" if added else "remove"
             await self._hold_early(external, kind=kind, emoji=emoji, user_id=user_id, at=instant_text(event_at))
+            return False
+
+    async def record_clearing(self, external: ExternalId, emoji: str | None, event_at: datetime) -> bool:
+        """Keep that all reactions on a message, or all of one emoji, were cleared outside; before it, it waits for it.
+
+        What was added later stays. Of what was added before, only what is known by now is taken off.
+
+        Args: emoji: None means every one.
+        Returns: whether what stands on a stored message changed.
+        """
+        async with self._exclusive:
+            row = await self._external_row(external)
+            if row is not None:
+                return await self._change(row, clear_reactions_on_row(row, emoji, event_at))
+            await self._hold_early(external, kind="clear", emoji=emoji, at=instant_text(event_at))
             return False
 
     async def _react_in(self, thread_id: str, message_id: str, emoji: str, user_id: str, added: bool) -> bool:

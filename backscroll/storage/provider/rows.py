@@ -179,6 +179,8 @@ class Rows(Primitives):
             elif change["kind"] == "delete":
                 if not of_post:
                     clear_row(row, at)
+            elif change["kind"] == "clear":
+                clear_reactions_on_row(row, change["emoji"], at)
             else:
                 react_on_row(row, change["emoji"], change["user_id"], change["kind"] == "add", at)
 
@@ -289,6 +291,13 @@ def react_on_row(row: dict[str, Any], emoji: str, user_id: str, added: bool, eve
         log.remove(known)
     log.append({"emoji": emoji, "user_id": user_id, "at": instant_text(at), "removed": not added})
     return added or known is not None
+
+
+def clear_reactions_on_row(row: dict[str, Any], emoji: str | None, event_at: datetime | None) -> bool:
+    """Remove all reactions that stand, or those of one emoji; False when nothing changed."""
+    standing = [entry for entry in row["reactions"] if not entry["removed"] and emoji in (None, entry["emoji"])]
+    changed = [react_on_row(row, entry["emoji"], entry["user_id"], False, event_at) for entry in standing]
+    return any(changed)
 
 
 def external_key(external: ExternalId) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, delete, exists, select, tuple_
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
 from backscroll.storage.provider.rows import (
+    clear_reactions_on_row,
     clear_row,
     edit_row,
     instant_of,
@@ -71,6 +72,8 @@ class Settled:
                 edit_row(row, change.content, change.event_at)
             elif change.kind == "delete":
                 clear_row(row, change.event_at)
+            elif change.kind == "clear":
+                clear_reactions_on_row(row, change.emoji, change.event_at)
             else:
                 react_on_row(row, change.emoji, change.user_id, change.kind == "add", change.event_at)
         self.message = message_of(row)

@@ -41,6 +41,11 @@ _REACTION = select(message_reactions).where(
     message_reactions.c.emoji == bindparam("its_emoji"),
     message_reactions.c.user_id == bindparam("its_user"),
 )
+_STANDING = (
+    select(message_reactions.c.emoji, message_reactions.c.user_id)
+    .where(message_reactions.c.message_id == _MESSAGE, message_reactions.c.removed_at.is_(None))
+    .order_by(message_reactions.c.position)
+)
 _LAST_REACTION = select(func.max(message_reactions.c.position)).where(message_reactions.c.message_id == _MESSAGE)
 
 
@@ -140,6 +145,16 @@ async def react(
         await connection.execute(_CHANGE.values(updated_at=utc_now()), {"its_message": message_id})
         await connection.execute(_TOUCH, {"thread": message.thread_id})
     return stands != added
+
+
+async def clear_reactions(connection: Connection, message_id: str, emoji: str | None, event_at: datetime) -> bool:
+    """Remove all reactions that stand, or those of one emoji; False when nothing changed."""
+    await lock(connection, message_id)
+    changed = False
+    for row in (await connection.execute(_STANDING, {"its_message": message_id})).all():
+        if emoji in (None, row.emoji):
+            changed |= await react(connection, message_id, row.emoji, row.user_id, False, event_at)
+    return changed
 
 
 async def lock(connection: Connection, message_id: str) -> Row[Any] | None:

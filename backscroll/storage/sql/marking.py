@@ -12,7 +12,7 @@ from backscroll.storage.keys import ExternalId
 from backscroll.storage.provider.sending import rest_of, text_of
 from backscroll.storage.sql.dropping import drop_file
 from backscroll.storage.sql.early import PLACE, take_early
-from backscroll.storage.sql.editing import clear, edit, lock, react, rewrite
+from backscroll.storage.sql.editing import clear, clear_reactions, edit, lock, react, rewrite
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.parts import read_parts
 from backscroll.storage.sql.rows import MESSAGE_COLUMNS, Place, external_values, place_of, search_values
@@ -160,5 +160,7 @@ async def _apply(connection: Connection, message_id: str, external: ExternalId, 
         await edit(connection, message_id, change.content, change.event_at)
     elif change.kind == "delete":
         await take_away(connection, message_id, external, change.event_at)
+    elif change.kind == "clear":
+        await clear_reactions(connection, message_id, change.emoji, change.event_at)
     else:
         await react(connection, message_id, change.emoji, change.user_id, change.kind == "add", change.event_at)

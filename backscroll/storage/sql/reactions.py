@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from backscroll.storage.keys import ExternalId
-from backscroll.storage.sql.editing import react
+from backscroll.storage.sql.editing import clear_reactions, react
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.messages import SqlMessages
 
@@ -26,6 +26,12 @@ class SqlReactions(SqlMessages):
         kind = "add" if added else "remove"
         change = {"kind": kind, "emoji": emoji, "user_id": user_id, "event_at": event_at}
         return await self._change_external(external, apply, change)
+
+    async def record_clearing(self, external: ExternalId, emoji: str | None, event_at: datetime) -> bool:
+        async def apply(connection: Connection, message_id: str) -> bool:
+            return await clear_reactions(connection, message_id, emoji, event_at)
+
+        return await self._change_external(external, apply, {"kind": "clear", "emoji": emoji, "event_at": event_at})
 
     async def _react_in(self, thread_id: str, message_id: str, emoji: str, user_id: str, added: bool) -> bool:
         async def work(connection: Connection) -> bool:

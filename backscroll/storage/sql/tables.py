@@ -283,7 +283,7 @@ early_events = Table(
     metadata,
     Column("id", Key, primary_key=True),
     *_external(nullable=False),
-    # "edit", "delete", "add" or "remove" (a reaction).
+    # "edit", "delete", "add" or "remove" (a reaction), or "clear" (of an emoji, or where it is null of all).
     Column("kind", Text, nullable=False),
     Column("emoji", Key),
     Column("user_id", Text),

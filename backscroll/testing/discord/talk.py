@@ -5,6 +5,7 @@ Proved by `tests/unit/testing/discord/test_messages.py` and `test_reactions.py`.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from backscroll.testing.discord.emoji import key_of
 from backscroll.testing.discord.events import (
@@ -20,6 +21,8 @@ from backscroll.testing.discord.views import Views
 from backscroll.testing.discord.world import World
 
 Emit = Callable[[Event], None]
+# Discord's edits have microseconds: no two of one message are at one time.
+TICK = timedelta(microseconds=1)
 
 
 class Talk:
@@ -50,7 +53,8 @@ class Talk:
         if change is not None:
             change()
         if is_edit:
-            message.edited_at = self._world.now()
+            now, before = self._world.now(), message.edited_at
+            message.edited_at = now if before is None else max(now, before + TICK)
         self._tell(message, "MESSAGE_UPDATE")
 
     def remove(self, message: Message) -> None:

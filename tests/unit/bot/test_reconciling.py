@@ -1,13 +1,21 @@
 """What became, while nobody listened, of messages that were kept before."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from backscroll.adapters.events import Event, MessageEdited, MessagePosted, ReactionAdded
+from backscroll.adapters.events import (
+    Event,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    ReactionAdded,
+    ReactionRemoved,
+)
 from backscroll.bot import reconciling
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.errors import AdapterError, AdapterUnavailableError
@@ -90,6 +98,26 @@ async def gap(provider: StorageProvider) -> Gap:
     return begun
 
 
+@asynccontextmanager
+async def reading(gap: Gap, *told: MessagePosted) -> AsyncIterator[None]:
+    """Catch up, and hold that up when the history has told of these and is not at its end."""
+    begun, more = asyncio.Event(), asyncio.Event()
+
+    class Page(list[Event]):
+        """A page that tells when it is read."""
+
+        def __iter__(self) -> Iterator[Event]:
+            begun.set()
+            return super().__iter__()
+
+    gap.adapter.histories[KEY] = [Page(listed(*told)), more]
+    catching_up = asyncio.create_task(gap.manager.catch_up("discord", GUILD))
+    await begun.wait()
+    yield
+    more.set()
+    await catching_up
+
+
 # Deletions
 
 
@@ -145,21 +173,15 @@ async def test_nothing_is_deleted_when_the_history_is_not_read_to_its_end(gap: G
 
 
 async def test_message_that_is_kept_while_the_history_is_read_is_left(gap: Gap) -> None:
-    reading, more = asyncio.Event(), asyncio.Event()
+    async with reading(gap, *(said(number) for number in range(4))):
+        await gap.manager.record(said(50))
+    assert (await gap.message(50)).deleted_at is None
 
-    class Slow(list[Event]):
-        """A page that tells when it is read."""
 
-        def __iter__(self) -> Iterator[Event]:
-            reading.set()
-            return super().__iter__()
-
-    gap.adapter.histories[KEY] = [Slow(listed(*(said(number) for number in range(4)))), more]
-    catching_up = asyncio.create_task(gap.manager.catch_up("discord", GUILD))
-    await reading.wait()
-    await gap.manager.record(said(50))
-    more.set()
-    await catching_up
+async def test_message_that_is_younger_than_the_read_is_left(gap: Gap) -> None:
+    young = replace(said(50), created_at=utc_now() + timedelta(minutes=1))
+    await gap.manager.record(young)
+    await gap.catch_up(listed(*(said(number) for number in range(4))))
     assert (await gap.message(50)).deleted_at is None
 
 
@@ -200,6 +222,20 @@ async def test_replies_in_a_channel_are_compared_with_the_channel(provider: Stor
     assert (CHANNEL, at(1) - reconciling.MARGIN) in gap.adapter.read
 
 
+async def test_channel_is_compared_after_the_replies_in_it_also_where_it_is_live_itself(
+    provider: StorageProvider,
+) -> None:
+    gap = Gap(provider, Recorder(tells_changes=True, platform="discord"))
+    reply = replace(said(1), external=replace(ROOT, id="c1"))
+    for each in (said(0), reply, replace(said(2, mentions_bot=True), key=CHANNEL)):
+        await gap.manager.record(each)
+    await gap.manager.keep_watermark("discord", GUILD, at(60))
+    await gap.catch_up(listed(said(0)))
+    found = await provider.find_external(reply.external)
+    assert found is not None
+    assert found[1].deleted_at is not None
+
+
 async def test_catch_up_again_changes_nothing_more(gap: Gap) -> None:
     page = listed(said(0, reaction_counts={"👀": 1}), said(1, "better", edited_at=at(9)), said(3))
     gap.adapter.reacting = {(THREAD_ID, "👀"): ["U7"]}
@@ -213,14 +249,18 @@ async def test_catch_up_again_changes_nothing_more(gap: Gap) -> None:
 # Our own posts
 
 
-async def answered(gap: Gap, *texts: str) -> Message:
-    """Let the question be answered in posts p1, p2 … of the thread."""
+async def answered(gap: Gap, *texts: str, beside: int = 0) -> Message:
+    """Let the question be answered in posts p1, p2 … of the thread.
+
+    Args: beside: the number of one that stands in the channel.
+    """
     answer = await gap.provider.take_answer("one", ["discord"], 30)
     assert answer is not None
     message = Message(role="assistant", content="\n\n".join(texts), created_at=at(5))
     parts = await gap.provider.begin_sending(answer.id, "one", message, list(texts))
     for part in parts:
-        external = ExternalId("discord", GUILD, THREAD_ID, f"p{part.number}")
+        where = CHANNEL_ID if part.number == beside else THREAD_ID
+        external = ExternalId("discord", GUILD, where, f"p{part.number}")
         await gap.provider.mark_sent(answer.id, "one", part.number, external)
     await gap.provider.finish_answer(answer.id, "one", "sent")
     return message
@@ -237,6 +277,24 @@ async def test_post_of_ours_that_is_not_listed_takes_its_text_along(gap: Gap) ->
     found = await gap.provider.get_message(message.id)
     assert found is not None
     assert (found[1].text, found[1].deleted_at) == ("two", None)
+
+
+async def test_post_of_ours_that_stands_elsewhere_is_left(gap: Gap) -> None:
+    message = await answered(gap, "one", "two", beside=2)
+    await gap.catch_up(listed(*(said(number) for number in range(4)), ours(1, "one")))
+    found = await gap.provider.get_message(message.id)
+    assert found is not None
+    assert found[1].text == "one\n\ntwo"
+
+
+async def test_reactions_on_what_is_left_of_an_answer_are_the_answers(gap: Gap) -> None:
+    message = await answered(gap, "one", "two")
+    await gap.manager.record(MessageDeleted(ExternalId("discord", GUILD, THREAD_ID, "p2"), at(7)))
+    gap.adapter.reacting = {("p1", "👍"): ["U1"]}
+    await gap.catch_up(listed(*(said(number) for number in range(4)), ours(1, "one", reaction_counts={"👍": 1})))
+    found = await gap.provider.get_message(message.id)
+    assert found is not None
+    assert found[1].reactions == {"👍": ["U1"]}
 
 
 async def test_post_of_ours_that_we_edited_is_left(gap: Gap) -> None:
@@ -302,6 +360,14 @@ async def test_reactors_are_asked_for_only_where_the_counts_differ(gap: Gap) -> 
 async def test_reaction_that_is_heard_meanwhile_stands(gap: Gap) -> None:
     await gap.manager.record(ReactionAdded(place(1), "👀", "U7", utc_now() + timedelta(minutes=1)))
     await gap.catch_up(listed(said(0), said(1), said(2), said(3)))
+    assert (await gap.message(1)).reactions == {"👀": ["U7"]}
+
+
+async def test_reaction_that_is_put_on_again_meanwhile_stands(gap: Gap) -> None:
+    await gap.manager.record(ReactionAdded(place(1), "👀", "U7", at(4)))
+    async with reading(gap, *(said(number) for number in range(4))):
+        await gap.manager.record(ReactionRemoved(place(1), "👀", "U7", utc_now()))
+        await gap.manager.record(ReactionAdded(place(1), "👀", "U7", utc_now()))
     assert (await gap.message(1)).reactions == {"👀": ["U7"]}
 
 
