@@ -4,14 +4,11 @@ A claim of `test_adapters.py` is written once and runs on every stand. No bot an
 """
 
 import asyncio
-import contextlib
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from backscroll.adapters import console
@@ -89,12 +86,16 @@ class Stand(ABC):
 
 
 class ConsoleStand(Stand):
-    """The terminal, whose events are handed over as it makes them."""
+    """The terminal, whose events are handed over as it makes them.
+
+    `read_screen` is given by the test, whose stdout is the screen.
+    """
 
     key, user_id, can_look = console.KEY, "U1", False
 
-    def __init__(self, provider: StorageProvider, screen: Path) -> None:
-        self.screen = screen
+    read_screen: Callable[[], str]
+
+    def __init__(self, provider: StorageProvider) -> None:
         super().__init__(provider)
         self.adapter = console.ConsoleAdapter()
         self._count = 0
@@ -118,7 +119,7 @@ class ConsoleStand(Stand):
         await self.manager.record(ReactionAdded(written.external, self.emoji, self.user_id, NOW))
 
     def shown(self) -> list[str]:
-        return self.screen.read_text().splitlines()
+        return self.read_screen().splitlines()
 
 
 class SlackStand(Stand):
@@ -217,10 +218,9 @@ async def _served(stand: Stand, until_open: Callable[[], Any]) -> AsyncIterator[
 
 @asynccontextmanager
 async def on_console(provider: StorageProvider) -> AsyncIterator[Stand]:
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as screen, contextlib.redirect_stdout(screen):
-        stand = ConsoleStand(provider, Path(screen.name))
-        async with stand.adapter:
-            yield stand
+    stand = ConsoleStand(provider)
+    async with stand.adapter:
+        yield stand
 
 
 @asynccontextmanager

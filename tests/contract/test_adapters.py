@@ -4,7 +4,6 @@ An adapter joins by a stand in `stands.py` and one entry in `ADAPTERS`.
 """
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -26,15 +25,19 @@ WORDS = "word " * 2_500 + "👩‍👩‍👧" * 200
 
 
 @pytest.fixture(params=ADAPTERS)
-async def stand(request: pytest.FixtureRequest, open_memory: Opener) -> AsyncIterator[Stand]:
+async def stand(
+    request: pytest.FixtureRequest, open_memory: Opener, capfd: pytest.CaptureFixture[str]
+) -> AsyncIterator[Stand]:
     async with open_memory() as provider, ADAPTERS[request.param](provider) as opened:
+        if isinstance(opened, ConsoleStand):
+            opened.read_screen = lambda: capfd.readouterr().out
         yield opened
 
 
 def adapters() -> list[Adapter]:
     """Make each adapter, connected to nothing."""
     provider = memory.Provider()
-    stands = [ConsoleStand(provider, Path()), SlackStand(provider, FakeSlack()), DiscordStand(provider, FakeDiscord())]
+    stands = [ConsoleStand(provider), SlackStand(provider, FakeSlack()), DiscordStand(provider, FakeDiscord())]
     return [each.adapter for each in stands]
 
 

@@ -22,7 +22,7 @@ from backscroll.storage.values import utc_now
 from backscroll.testing import FakeDiscord, Fault
 from backscroll.testing.discord.interactions import Interaction
 from backscroll.testing.discord.models import Channel
-from tests.scenario.discord import Stage, config_of, guild_of, on_stage, plus, running
+from tests.scenario.discord import Stage, config_of, guild_of, on_stage, running
 from tests.scenario.program import Home
 
 CALLBACK = "/interactions/{interaction_id}/{token}/callback"
@@ -297,7 +297,7 @@ async def test_command_that_discord_was_not_told_of_is_answered_in_its_place(hom
 async def test_command_that_another_process_is_telling_discord_of_is_answered_in_its_placeholder(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "EARLY_S", 4.0)
+    monkeypatch.setattr(commands, "EARLY_S", 1.0)
     async with on_stage(home.sqlite_url) as stage:
         stage.discord.fail("PATCH", ORIGINAL, Fault.error(404, 10015, "Unknown Webhook"))
         given = await asked(stage, stage.general)
@@ -566,7 +566,7 @@ async def test_who_is_not_answered_is_told_so_alone(home: Home, allow: str) -> N
 # Registered
 
 
-async def names(stage: Stage) -> set[str]:
+def names(stage: Stage) -> set[str]:
     return {command["name"] for command in stage.discord.commands}
 
 
@@ -580,7 +580,7 @@ async def registered(stage: Stage) -> None:
 async def test_command_has_the_name_that_the_configuration_gives(home: Home) -> None:
     async with on_stage(home.sqlite_url, command="frage") as stage:
         await registered(stage)
-        assert await names(stage) == {"frage", "new"}
+        assert names(stage) == {"frage", "new"}
         given = await stage.discord.use_command(stage.anna, stage.general, "frage", question="hello")
         assert await answered(stage, given) == ["+ hello"]
 
@@ -588,23 +588,10 @@ async def test_command_has_the_name_that_the_configuration_gives(home: Home) -> 
 async def test_no_question_is_registered_where_none_is_wanted(home: Home) -> None:
     async with on_stage(home.sqlite_url, command=None) as stage:
         await registered(stage)
-        assert await names(stage) == {"new"}
+        assert names(stage) == {"new"}
         given = await asked(stage, stage.general)
         await stage.until(lambda: given.messages)
         assert given.is_ephemeral
-
-
-async def restarted(stage: Stage, **settings: Any) -> None:
-    """Let another bot come up, with what stands in place of this one's, until it has looked after its commands."""
-    count = len(stage.discord.identifies)
-    async with running(stage, config_of(stage.discord, stage.url, handler=plus, **settings)):
-        await stage.until(lambda: len(stage.discord.identifies) > count)
-        await stage.settled()
-        given = await stage.discord.use_command(
-            stage.anna, stage.general, settings.get("command") or "ask", question="x"
-        )
-        await stage.until(lambda: given.messages)
-        await stage.settled()
 
 
 async def test_restart_registers_nothing_again(home: Home) -> None:
@@ -624,14 +611,10 @@ async def test_renamed_command_goes_and_others_stay(home: Home, second: str | No
         discord._world.commands.append({"id": "77", "name": "foreign", "application_id": discord.application_id})
         async with on_stage(home.sqlite_url, discord=discord) as stage:
             await registered(stage)
-            assert await names(stage) == {"foreign", "ask", "new"}
+            assert names(stage) == {"foreign", "ask", "new"}
         async with on_stage(home.sqlite_url, discord=discord, command=second) as stage:
             expected = {"foreign", "new"} | ({second} if second else set())
-
-            async def is_so() -> bool:
-                return await names(stage) == expected
-
-            await stage.until(is_so)
+            await stage.until(lambda: names(stage) == expected)
 
 
 async def test_renamed_command_that_is_gone_already_holds_up_nothing(home: Home) -> None:
@@ -654,7 +637,7 @@ async def test_commands_that_discord_does_not_take_now_are_registered_later(home
         discord.fail("POST", REGISTER, Fault.cut_before())
         async with on_stage(home.sqlite_url, discord=discord) as stage:
             await registered(stage)
-            assert await names(stage) == {"ask", "new"}
+            assert names(stage) == {"ask", "new"}
 
 
 # Secret

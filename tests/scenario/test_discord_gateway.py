@@ -116,6 +116,20 @@ async def test_first_connection_that_is_refused_is_made_anew(home: Home) -> None
         await asyncio.wait([bot])
 
 
+async def test_connection_of_which_nothing_is_heard_is_given_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ExponentialBackoff, "delay", lambda self: 1_000.0)  # as discord.py comes to wait
+    monkeypatch.setattr(gateway, "GIVE_UP_S", 0.5)
+    async with on_stage(home.sqlite_url, switches={"heartbeat_interval_ms": 50}) as stage:
+        await asks(stage, "before")
+        stage.discord.refuse_connections()
+        stage.discord.drop_sockets()
+        asked = await stage.discord.say(stage.anna, stage.general, "after <@BOT>")
+        stage.discord.forget_sessions()
+        await stage.until(lambda: len(stage.discord.calls_of("GET", "/gateway/bot")) > 2)
+        stage.discord.refuse_connections(False)
+        assert await stage.answered(asked) == ["+ after @backscroll"]
+
+
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give the waits between two clients."""

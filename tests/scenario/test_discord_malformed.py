@@ -4,6 +4,7 @@
 discord.py's client, and with that costs a new one, and no event.
 """
 
+import asyncio
 import json
 import logging
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from backscroll.adapters.discord import catching_up, gateway
+from backscroll.adapters.discord.receiving import TASK
 from backscroll.bot.config import BotConfig
 from backscroll.storage.provider.primitives import join_key
 from tests.payloads.discord.malformed import MALFORMED
@@ -179,6 +181,12 @@ async def kept_count(stage: Stage) -> int:
     return int((await stage.store.get_usage_stats())["total_messages"])
 
 
+def under_way() -> bool:
+    """Tell whether the bot has events that it has neither kept nor put aside."""
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    return not names.isdisjoint({TASK, "discord.py: on_socket_raw_receive"})
+
+
 async def next_is_kept(stage: Stage) -> None:
     """Say something, which is kept: as it comes, or when a new client reads the channel back."""
     await stage.until(lambda: stage.discord.session_count > 0)
@@ -208,7 +216,7 @@ async def test_malformed_event_is_put_aside_and_the_next_is_kept(
             await next_is_kept(stage)
             asides += outcome == "aside"
             kepts += outcome == "kept"
-            await stage.quiet()
+            await stage.until(lambda: not under_way())
             reasons = [each.reason for each in await stage.rejected()]
             assert len(reasons) == asides, (name, outcome, reasons[-3:])
             assert await kept_count(stage) == kepts + number, (name, outcome)
@@ -247,7 +255,7 @@ async def test_frame_that_is_none_stops_nothing(home: Home, number: int) -> None
         await begun(stage)
         await stage.discord.send_raw(told)
         await next_is_kept(stage)
-        await stage.quiet()
+        await stage.until(lambda: not under_way())
         assert len(await stage.rejected()) == aside_count
 
 

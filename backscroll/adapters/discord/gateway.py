@@ -28,6 +28,9 @@ STEADY_S = 300.0
 SILENT_S = 90.0
 """Seconds without a frame, not even an acknowledged heartbeat, after which the connection counts as down."""
 
+GIVE_UP_S = 180.0
+"""Seconds without a frame after which another client is made: discord.py would come to wait a quarter of an hour."""
+
 TOLD_EVERY_S = 60.0
 CLOSE_S = 5.0
 
@@ -95,7 +98,7 @@ class Gateway:
         try:
             await self._api.find_gateway()
             self._changed(client)
-            await client.start(self._settings.token)
+            await self._run(client)
         except discord.LoginFailure:
             raise _refusal(4004) from None
         except discord.PrivilegedIntentsRequired:
@@ -110,7 +113,21 @@ class Gateway:
             return f"{named(error)}."
         finally:
             await _close(client)
-        return "it was closed."
+        return "it was closed, or silent for long."
+
+    async def _run(self, client: discord.Client) -> None:
+        """Run a client until it ends, or nothing is heard of it any more. Errors as discord.py's."""
+        running = asyncio.ensure_future(client.start(self._settings.token))
+        clock, heard_at = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
+        try:
+            while not running.done() and clock() - heard_at < GIVE_UP_S:
+                await asyncio.wait([running], timeout=heard_at + GIVE_UP_S - clock())
+                heard_at = max(heard_at, self._heard_at)
+            if running.done():
+                running.result()
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
 
     def _make_client(self) -> discord.Client:
         intents = discord.Intents.none()
