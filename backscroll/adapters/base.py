@@ -26,12 +26,14 @@ class Question:
     """What an answer answers: where the thread lives, which message asks, and who asked.
 
     `external` is None for a message that never stood outside. `title` is what a thread that begins with it is called.
+    `is_command`: it was given by a command of the platform's, and stands as no message there.
     """
 
     key: ThreadKey
     external: ExternalId | None
     author_id: str | None
     title: str = field(default="", repr=False)
+    is_command: bool = False
 
 
 class Inbox(Protocol):
@@ -180,8 +182,10 @@ class Adapter(ABC):
     async def find_posted(self, question: Question, parts: list[Part], is_kept: IsKept) -> dict[int, ExternalId]:
         """Look which of these parts were posted already, and where: by their numbers.
 
-        Called before anything is posted again whose outcome is unknown; the text of a file is its name. An adapter that cannot look says so in its
+        Called before anything is posted again whose outcome is unknown. An adapter that cannot look says so in its
         docstring; its parts may then be posted twice.
+
+        Args: parts: of a file the `text` is its name.
         """
         return {}
 

@@ -121,7 +121,7 @@ class Sender:
         """Take the message that is answered, which is at hand."""
         external = ExternalId.of_message(message.platforms, {})
         author_id, title = (message.source or {}).get("id"), short_title(message.text) or ""
-        self._question = Question(self.key, external, author_id, title)
+        self._question = Question(self.key, external, author_id, title, is_command="command" in message.attributes)
         return self._question
 
     async def _settle(self, part: Part) -> ExternalId:

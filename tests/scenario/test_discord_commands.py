@@ -8,6 +8,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -61,7 +62,9 @@ async def thread_of(stage: Stage, interaction: Interaction) -> Thread | None:
 async def said(stage: Stage, interaction: Interaction) -> list[tuple[str, str]]:
     """Return what is kept of a thread since a command was given in it."""
     thread = await thread_of(stage, interaction)
-    told = [] if thread is None else [(message.role, message.text) for message in thread.messages]
+    told: list[tuple[str, str]] = (
+        [] if thread is None else [(message.role, message.text) for message in thread.messages]
+    )
     return told[1:] if told[:1] == [("user", "its beginning")] else told
 
 
@@ -338,16 +341,17 @@ async def test_repeated_command_is_answered_once(url: str) -> None:
         assert await said(stage, given) == [("user", "hello"), ("assistant", "+ hello")]
 
 
-async def test_repeated_command_leaves_its_answer_where_it_stands(home: Home, soon: None) -> None:
-    async with on_stage(home.sqlite_url, switches={"clock_shift_s": -13.75 * MINUTE_S}) as stage:
+async def test_repeated_command_leaves_its_answer_where_it_stands(
+    home: Home, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with on_stage(home.sqlite_url, switches={"clock_shift_s": -12 * MINUTE_S}) as stage:
         given = await asked(stage, stage.general)
-        event = told_of(stage, given)
-        await stage.until(lambda: stage.discord.posted_by_bot(stage.general))
+        assert await answered(stage, given) == ["+ hello"]
+        await stage.discord.send_event("INTERACTION_CREATE", told_of(stage, given))
         await stage.settled()
-        await stage.discord.send_event("INTERACTION_CREATE", event)
-        await stage.settled()
+        monkeypatch.setattr(commands, "GOOD_FOR", timedelta(minutes=12, seconds=50))
         await swept(stage)
-        assert stage.discord.posted_by_bot(stage.general) == ["+ hello"]
+        assert given.texts == ["+ hello"]
 
 
 async def test_repeated_command_takes_no_answer_s_place(home: Home) -> None:

@@ -130,7 +130,7 @@ class Stage:
         storage = {"type": "killing", "url": self.url}
         self._home.configure(storage=storage, adapters={"discord": discord}, handler=f"killing:{handler}", lease_s=1)
         with self._home.start(KILL_AT=stage) as program:
-            await self.discord.until(self._listens, PATIENCE_S)
+            await self._until_it_listens()
             if where == "command":
                 await self.discord.use_command(self.anna, self.general, "ask", question="hello")
             else:
@@ -157,12 +157,12 @@ class Stage:
         async with ThreadStore(self.url) as store:
             return [answer.state for answer in await store.provider.list_answers()]
 
-    async def _listens(self) -> bool:
-        """Tell whether the bot hears what is said, and whether it would look for it after a kill."""
-        if not self.discord.session_count:
-            return False
+    async def _until_it_listens(self) -> None:
+        """Wait until the bot hears what is said, and would look for it after a kill."""
+        await self.discord.until(lambda: self.discord.session_count, PATIENCE_S)
+        key = join_key("discord", self.discord.guild.id)
         async with ThreadStore(self.url) as store:
-            return await store.provider.get("watermarks", join_key("discord", self.discord.guild.id)) is not None
+            await self.discord.until(lambda: store.provider.get("watermarks", key), PATIENCE_S)
 
 
 @pytest.fixture

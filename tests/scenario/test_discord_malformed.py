@@ -50,7 +50,7 @@ def frame(kind: Any, data: Any, **around: Any) -> Json:
 def message(**fields: Any) -> Json:
     """Make a message's frame, with fields replaced; of what it says the bot is not asked."""
     author = {"id": "53908099506183680", "username": "anna", "discriminator": "0", "avatar": None}
-    data = {
+    data: Json = {
         "id": MESSAGE,
         "channel_id": CHANNEL,
         "guild_id": GUILD,
@@ -138,6 +138,10 @@ OWN: list[tuple[str, Outcome, Json]] = [
     ("lone surrogate in what is put aside", "aside", message(type=LONE)),
     ("NUL in what is put aside", "aside", message(type="a\0b")),
     ("forwards nested fifty deep", "kept", message(content="", message_snapshots=[{"message": {"content": "x"}}] * 50)),
+    ("guild is endless", "aside", message(guild_id="9" * 5_000)),
+    ("guild with NUL", "aside", message(guild_id="4177\0")),
+    ("guild with a lone surrogate", "aside", message(guild_id=LONE)),
+    ("channel is endless", "aside", message(channel_id="9" * 5_000)),
     # Others
     ("edit without author and type", "nothing", without(frame("MESSAGE_UPDATE", message()["d"]), "author", "type")),
     (

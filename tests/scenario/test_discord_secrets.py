@@ -6,6 +6,7 @@ Whatever the libraries log: what counts is what a program sees that listens to e
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -140,7 +141,7 @@ async def test_command_that_has_trouble_shows_no_token(
     shows_none(lines, stage.discord)
 
 
-BROKEN = [
+BROKEN: list[dict[str, Any]] = [
     {"t": "MESSAGE_CREATE", "d": {"id": CANARY, "content": CANARY}},
     {"t": "MESSAGE_CREATE", "d": {"id": "1", "channel_id": "2", "author": [CANARY], "content": CANARY, "type": 0}},
     {"t": "MESSAGE_CREATE", "d": {"id": "1", "channel_id": "2", "author": {"id": "3"}, "type": CANARY}},

@@ -155,10 +155,6 @@ class Commands:
         until = instant(external.id) + GOOD_FOR
         return Ticket(external.id, kept["token"], kept["channel"], until) if utc_now() < until else None
 
-    async def is_command(self, external: ExternalId | None) -> bool:
-        """Tell whether a question is a command, which is no message in its channel."""
-        return external is not None and await self._storage.get(TICKETS, external.id) is not None
-
     async def say(self, ticket: Ticket, token: str, body: dict[str, Any], file: tuple[str, bytes] | None = None) -> str:
         """Say something to a command, and return the message's id.
 
@@ -212,7 +208,7 @@ class Commands:
                     await self._webhook(ticket, "DELETE", "/messages/@original", None)
                 except AdapterError as error:
                     log.info("A command without an answer stays in sight: %s", error.message)
-            if utc_now() > ticket.until + timedelta(days=1):
+            if utc_now() > ticket.until:
                 await self._storage.delete(TICKETS, ticket.interaction)
 
     async def _webhook(

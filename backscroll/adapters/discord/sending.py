@@ -151,7 +151,7 @@ class Poster:
         self, question: Question, part: Part, body: dict[str, Any], file: tuple[str, bytes] | None = None
     ) -> ExternalId | None:
         """Answer a command; None when it is none, or one that Discord takes no answer to any more."""
-        ticket = await self._commands.ticket(question.external)
+        ticket = await self._commands.ticket(question.external) if question.is_command else None
         if ticket is None:
             return None
         try:
@@ -185,7 +185,7 @@ class Poster:
         key, asked = question.key, question.external
         if key.workspace == DIRECT or asked is None or asked.channel != key.channel:
             return key.thread
-        if self._reply_in == "channel" or await self._commands.is_command(asked):
+        if self._reply_in == "channel" or question.is_command:
             return key.channel
         place = await self._places.find(key.channel, key.workspace)
         return key.thread if place.opens_threads or place.kind == "thread" else key.channel
@@ -195,7 +195,7 @@ class Poster:
         key, asked = question.key, question.external
         channel = await self._channel(question)
         if channel == key.channel and key.workspace != DIRECT:
-            is_reply = asked is not None and part.number == 1 and not await self._commands.is_command(asked)
+            is_reply = asked is not None and part.number == 1 and not question.is_command
             reference = {"message_id": asked.id, "fail_if_not_exists": False} if asked is not None else {}
             return channel, {"message_reference": reference} if is_reply else {}
         if asked is not None and asked.channel == key.channel and key.workspace != DIRECT:
