@@ -238,6 +238,17 @@ class DiscordApi:
             call.exception()
 
 
+def made_in(told: Any) -> str:
+    """Return the id of what Discord says that it made.
+
+    Raises: AdapterUnavailableError: it took it, and did not say.
+    """
+    made = told.get("id") if isinstance(told, dict) else None
+    if not isinstance(made, str) or not made:
+        raise AdapterUnavailableError("Discord took something and did not say what it is.")
+    return made
+
+
 def _read(error: BaseException, what: str) -> BaseException:
     """Say a library's error in ours; what is none of theirs stays as it is."""
     match error:

@@ -23,6 +23,7 @@ from backscroll.adapters.discord.api import (
     WEBHOOK_TOKEN_OVER,
     DiscordApi,
     RefusedError,
+    made_in,
 )
 from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, instant, snowflake_in
 from backscroll.adapters.events import MessagePosted
@@ -99,7 +100,7 @@ class Commands:
         path, ids = "/applications/{application_id}/commands", dict[str, str]()
         for definition in definitions:  # one of the same name is replaced, others that the app has stay
             made = await self._api.call("POST", path, body=definition, application_id=us.application_id)
-            ids[definition["name"]] = str(made["id"])
+            ids[definition["name"]] = made_in(made)
         for name, command_id in (known.get("ids") or {}).items():
             if name not in ids:
                 await self._remove(us.application_id, command_id)
@@ -179,9 +180,9 @@ class Commands:
     async def _say(self, ticket: Ticket, token: str, body: dict[str, Any], file: tuple[str, bytes] | None) -> str:
         row = await self._storage.get(TICKETS, ticket.interaction) or {}
         if row.get("filled_by", token) != token:
-            return str((await self._webhook(ticket, "POST", "", body, file))["id"])
+            return made_in(await self._webhook(ticket, "POST", "", body, file))
         await self._storage.set(TICKETS, ticket.interaction, _row(ticket.token, ticket.channel, token))
-        return str((await self._webhook(ticket, "PATCH", "/messages/@original", body, file))["id"])
+        return made_in(await self._webhook(ticket, "PATCH", "/messages/@original", body, file))
 
     async def edit(self, ticket: Ticket, message_id: str, body: dict[str, Any]) -> None:
         """Change what was said to a command.
@@ -197,7 +198,7 @@ class Commands:
 
     async def original(self, ticket: Ticket) -> str:
         """Return the id of the message that answers a command, or will."""
-        return str((await self._webhook(ticket, "GET", "/messages/@original", None))["id"])
+        return made_in(await self._webhook(ticket, "GET", "/messages/@original", None))
 
     async def sweep(self) -> None:
         """Take away what waits for an answer that never came, before Discord calls it failed; forget what is old."""

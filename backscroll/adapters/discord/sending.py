@@ -18,6 +18,7 @@ from backscroll.adapters.discord.api import (
     UNKNOWN_MESSAGE,
     DiscordApi,
     RefusedError,
+    made_in,
 )
 from backscroll.adapters.discord.commands import CommandOverError, Commands, Ticket
 from backscroll.adapters.discord.history import History
@@ -78,7 +79,7 @@ class Poster:
         told = await self._api.call(
             "POST", "/channels/{channel_id}/messages", body=body | self._once(part) | extra, channel_id=channel
         )
-        return self._named(question.key, channel, str(told["id"]))
+        return self._named(question.key, channel, made_in(told))
 
     async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
         """Post a file."""
@@ -90,7 +91,7 @@ class Poster:
         path = "/channels/{channel_id}/messages"
         body |= self._once(part) | extra
         told = await self._api.upload(path, body, attachment.name, content, channel_id=channel)
-        return self._named(question.key, channel, str(told["id"]))
+        return self._named(question.key, channel, made_in(told))
 
     async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:
         """Change a post; one that is gone stays so."""
