@@ -1,12 +1,9 @@
 """FakeDiscord itself: its life, its people and places, and what a test may look at."""
 
 import asyncio
-import inspect
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Self
 
 from aiohttp import web
 
@@ -29,19 +26,11 @@ from backscroll.testing.discord.rest import ReceivedCall, RestApi
 from backscroll.testing.discord.routes import Desk
 from backscroll.testing.discord.trouble import Trouble
 from backscroll.testing.faults import Fault
-
-HOST = "127.0.0.1"
-PATIENCE_S = 10.0
-LOOK_S = 0.002
-# How long open requests get to end by themselves when the fake closes; hanging ones never would.
-CLOSING_S = 0.05
-BODY_BYTES = 256 * 1024 * 1024
-
-T = TypeVar("T")
+from backscroll.testing.loopback import BODY_BYTES, HOST, PATIENCE_S, Server, Waiting
 
 
 @dataclass(eq=False, kw_only=True)
-class FakeDiscord(Trouble):
+class FakeDiscord(Trouble, Waiting):
     """A Discord on loopback, to which real clients connect: REST v10, gateway v10, files, interactions.
 
     Point a client at `api_url`, in discord.py as `discord.http.Route.BASE`, and at `gateway_url`, which
@@ -69,29 +58,25 @@ class FakeDiscord(Trouble):
         desk = Desk(self._world, self._views, self._talk, self._places, lambda: self._gateway.url)
         self._rest = RestApi(desk)
         self._files = FileServer(self._world, self._views)
-        self._runner: web.AppRunner | None = None
+        self._server = Server()
 
     async def __aenter__(self) -> Self:
         """Listen.
 
         Raises: RuntimeError: it is open already. OSError: the port is taken.
         """
-        if self._runner is not None:
+        if self._server.is_open:
             raise RuntimeError("FakeDiscord is open already.")
         app = web.Application(client_max_size=BODY_BYTES)
         app.router.add_route("*", rest.PREFIX + "/{path:.*}", self._rest.serve)
         app.router.add_get(gateway.PATH, self._gateway.serve)
         app.router.add_get(gateway.PATH + "/", self._gateway.serve)
         app.router.add_get("/attachments/{channel}/{file}/{name}", self._files.give)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S)
-        self._runner = runner
         try:
-            await runner.setup()
-            await web.TCPSite(runner, HOST, self.port).start()
+            self.port = await self._server.open(app, self.port)
         except BaseException:
             await self._close()
             raise
-        self.port = runner.addresses[0][1]
         self._world.base_url = f"http://{HOST}:{self.port}"
         return self
 
@@ -104,9 +89,7 @@ class FakeDiscord(Trouble):
         """Cut every socket, forget the sessions, stop listening, end what still runs."""
         self._gateway.drop()
         self._sessions.forget()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.close()
 
     @property
     def api_url(self) -> str:
@@ -284,28 +267,6 @@ class FakeDiscord(Trouble):
             name = f"<{'a' * emoji['animated']}:{emoji['name']}:{emoji['id']}>" if emoji["id"] else emoji["name"]
             shown[name] = [user.name for user in reaction.users]
         return shown
-
-    @overload
-    async def until(self, condition: Callable[[], Awaitable[T]], timeout: float = PATIENCE_S) -> T: ...  # noqa: ASYNC109
-
-    @overload
-    async def until(self, condition: Callable[[], T], timeout: float = PATIENCE_S) -> T: ...  # noqa: ASYNC109
-
-    async def until(self, condition: Callable[[], Any], timeout: float = PATIENCE_S) -> Any:  # noqa: ASYNC109
-        """Wait until a condition holds and return what it gave; it may be a function or a coroutine function.
-
-        Raises: TimeoutError: it did not hold in `timeout` seconds.
-        """
-        deadline_s = time.monotonic() + timeout
-        while True:
-            found: Any = condition()
-            if inspect.isawaitable(found):
-                found = await found
-            if found:
-                return found
-            if time.monotonic() > deadline_s:
-                raise TimeoutError(f"The condition did not hold in {timeout} s.")
-            await asyncio.sleep(LOOK_S)
 
     async def quiet(self, timeout: float = PATIENCE_S) -> None:  # noqa: ASYNC109
         """Wait until every client has read all that was sent to it, and until those that were cut off are back.

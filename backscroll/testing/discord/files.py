@@ -1,6 +1,5 @@
 """Where the bytes of files go out, beside REST. Proved by `tests/unit/testing/discord/test_files.py`."""
 
-import asyncio
 import hmac
 import time
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from aiohttp import web
 
 from backscroll.testing.discord.views import Views
 from backscroll.testing.discord.world import World
+from backscroll.testing.loopback import give
 
 
 class FileServer:
@@ -27,22 +27,9 @@ class FileServer:
             return web.Response(status=404, text="This content is no longer available.")
         if not self._holds(f"/attachments/{ids['channel']}/{file.id}/{name}", request.query):
             return web.Response(status=self._world.expired_status, text="This content is no longer available.")
-        if file.hang_s:
-            await asyncio.sleep(file.hang_s)
-        if file.redirect_to is not None:
-            return web.Response(status=302, headers={"Location": file.redirect_to})
         if file.status != 200:
             return web.Response(status=file.status, text="upstream error")
-        response = web.StreamResponse(headers={"Content-Type": file.mimetype})
-        if file.size != len(file.content):
-            # A length that tells the truth would give the lie away before the reading.
-            response.enable_chunked_encoding()
-        else:
-            response.content_length = file.size
-        await response.prepare(request)
-        await response.write(file.content)
-        await response.write_eof()
-        return response
+        return await give(request, file)
 
     def _holds(self, path: str, query: Mapping[str, str]) -> bool:
         ends = query.get("ex", "")

@@ -16,6 +16,7 @@ from backscroll.testing.discord.faults import Faults
 from backscroll.testing.discord.models import Json
 from backscroll.testing.discord.routes import ROUTES, ApiError, Call, Desk, Route, Upload
 from backscroll.testing.faults import Fault
+from backscroll.testing.loopback import cut, cut_within
 
 PREFIX = "/api/v10"
 # What anybody may ask, and what proves itself by the token in its path.
@@ -78,7 +79,7 @@ class RestApi:
                 await self._answer(request, call)
                 return cut(request)
             case "cut_within":
-                return await _cut_within(request, await self._answer(request, call))
+                return await cut_within(request, await self._answer(request, call))
 
     async def _answer(self, request: web.Request, call: Call) -> web.Response:
         try:
@@ -173,21 +174,3 @@ def _limited(fault: Fault) -> web.Response:
         headers["X-RateLimit-Global"] = "true"
     body = {"message": "You are being rate limited.", "retry_after": fault.seconds, "global": fault.is_global}
     return _json(body, status=429, headers=headers)
-
-
-def cut(request: web.Request) -> web.Response:
-    """Cut the TCP connection of a request; the response that is returned reaches nobody."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _cut_within(request: web.Request, answer: web.Response) -> web.StreamResponse:
-    body = answer.body if isinstance(answer.body, bytes) else b"{}"
-    half = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
-    await half.prepare(request)
-    await half.write(body[: len(body) // 2])
-    # Closed in order, so that what was written arrives; the length tells the client that the rest is missing.
-    if request.transport is not None:
-        request.transport.close()
-    return half

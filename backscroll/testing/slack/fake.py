@@ -1,18 +1,16 @@
 """FakeSlack itself: its life, its workspace, and what a test may look at."""
 
-import asyncio
-import inspect
 import mimetypes
 import secrets
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Self
 
 from aiohttp import web
 
 from backscroll.testing.faults import Fault
+from backscroll.testing.loopback import BODY_BYTES, HOST, PATIENCE_S, Server, Waiting
 from backscroll.testing.slack import sockets
 from backscroll.testing.slack.acts import Acts
 from backscroll.testing.slack.delivery import Delivery
@@ -20,18 +18,9 @@ from backscroll.testing.slack.files import FileServer
 from backscroll.testing.slack.models import Channel, File, Json, Message, Team, User
 from backscroll.testing.slack.web import ReceivedCall, WebApi, read_params
 
-HOST = "127.0.0.1"
-PATIENCE_S = 10.0
-LOOK_S = 0.002
-# How long open requests get to end by themselves when the fake closes; hanging ones never would.
-CLOSING_S = 0.05
-BODY_BYTES = 256 * 1024 * 1024
-
-T = TypeVar("T")
-
 
 @dataclass(eq=False, kw_only=True)
-class FakeSlack(Acts):
+class FakeSlack(Acts, Waiting):
     """A Slack on loopback, to which real clients connect: Web API, Socket Mode or signed HTTP requests, files.
 
     Point a client at `api_url` and give it `bot_token`, and `app_token` or `signing_secret`; the bot may run in this
@@ -52,7 +41,7 @@ class FakeSlack(Acts):
         super().__post_init__()
         self._web = WebApi(self._workspace, self._talk, self._courier, self._sockets)
         self._files = FileServer(self._workspace)
-        self._runner: web.AppRunner | None = None
+        self._server = Server()
         self.responses: list[Json] = []
 
     async def __aenter__(self) -> Self:
@@ -60,7 +49,7 @@ class FakeSlack(Acts):
 
         Raises: RuntimeError: it is open already. OSError: the port is taken.
         """
-        if self._runner is not None:
+        if self._server.is_open:
             raise RuntimeError("FakeSlack is open already.")
         app = web.Application(client_max_size=BODY_BYTES)
         app.router.add_route("*", "/api/{method}", self._web.serve)
@@ -68,15 +57,11 @@ class FakeSlack(Acts):
         app.router.add_get("/files-pri/{key}/{name}", self._files.give)
         app.router.add_post("/upload/v1/{file_id}", self._files.take)
         app.router.add_post("/commands/{team}/{channel}", self._respond)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S)
-        self._runner = runner
         try:
-            await runner.setup()
-            await web.TCPSite(runner, HOST, self.port).start()
+            self.port = await self._server.open(app, self.port)
         except BaseException:
             await self._close()
             raise
-        self.port = runner.addresses[0][1]
         self._workspace.base_url = f"http://{HOST}:{self.port}"
         self._requests.open()
         return self
@@ -89,9 +74,7 @@ class FakeSlack(Acts):
     async def _close(self) -> None:
         """Cut every socket, stop listening, end what still runs: calls that end may have sent events."""
         self._sockets.drop()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.close()
         await self._courier.close()
         await self._requests.close()
 
@@ -278,28 +261,6 @@ class FakeSlack(Acts):
     def status(self, thread: Message) -> str:
         """Return the status that the app shows in an assistant thread; empty when it shows none."""
         return self._workspace.statuses.get((thread.channel.id, thread.thread_ts or thread.ts), "")
-
-    @overload
-    async def until(self, condition: Callable[[], Awaitable[T]], timeout: float = PATIENCE_S) -> T: ...  # noqa: ASYNC109
-
-    @overload
-    async def until(self, condition: Callable[[], T], timeout: float = PATIENCE_S) -> T: ...  # noqa: ASYNC109
-
-    async def until(self, condition: Callable[[], Any], timeout: float = PATIENCE_S) -> Any:  # noqa: ASYNC109
-        """Wait until a condition holds and return what it gave; it may be a function or a coroutine function.
-
-        Raises: TimeoutError: it did not hold in `timeout` seconds.
-        """
-        deadline_s = time.monotonic() + timeout
-        while True:
-            found: Any = condition()
-            if inspect.isawaitable(found):
-                found = await found
-            if found:
-                return found
-            if time.monotonic() > deadline_s:
-                raise TimeoutError(f"The condition did not hold in {timeout} s.")
-            await asyncio.sleep(LOOK_S)
 
     async def quiet(self, timeout: float = PATIENCE_S) -> None:  # noqa: ASYNC109
         """Wait until every event is acked, or given up after its last repeat.

@@ -1,9 +1,8 @@
 """Where the bytes of files go in and out, beside the Web API. Proved by `tests/unit/testing/test_files.py`."""
 
-import asyncio
-
 from aiohttp import BodyPartReader, web
 
+from backscroll.testing.loopback import give
 from backscroll.testing.slack.workspace import Workspace
 
 SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Slack</title></head><body>Sign in to your workspace</body></html>"
@@ -22,20 +21,7 @@ class FileServer:
         team = None if token in self._workspace.revoked_tokens else self._workspace.team_of(token)
         if file is None or team is None or team.id != file.team_id:
             return web.Response(text=SIGN_IN_PAGE, content_type="text/html")
-        if file.hang_s:
-            await asyncio.sleep(file.hang_s)
-        if file.redirect_to is not None:
-            return web.Response(status=302, headers={"Location": file.redirect_to})
-        response = web.StreamResponse(headers={"Content-Type": file.mimetype})
-        if file.size != len(file.content):
-            # A length that tells the truth would give the lie away before the reading.
-            response.enable_chunked_encoding()
-        else:
-            response.content_length = file.size
-        await response.prepare(request)
-        await response.write(file.content)
-        await response.write_eof()
-        return response
+        return await give(request, file)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         """Take a file's bytes, raw or as a form's first part."""

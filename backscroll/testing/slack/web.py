@@ -13,6 +13,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from backscroll.testing.faults import Fault
+from backscroll.testing.loopback import cut, cut_within
 from backscroll.testing.slack.delivery import Courier
 from backscroll.testing.slack.faults import Faults
 from backscroll.testing.slack.methods import METHODS, ApiError, Call, Desk
@@ -80,7 +81,7 @@ class WebApi:
                 return cut(request)
             case "cut_within":
                 answer = await self._answer(request, method, params, token)
-                return await _cut_within(request, answer)
+                return await cut_within(request, answer)
 
     async def _answer(self, request: web.Request, method: str, params: Json, token: str) -> web.Response:
         try:
@@ -187,21 +188,3 @@ def _no(name: str) -> web.Response:
 def _limited(retry_after_s: int) -> web.Response:
     headers = {"Retry-After": str(retry_after_s)}
     return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
-
-
-def cut(request: web.Request) -> web.Response:
-    """Cut the TCP connection of a request; the response that is returned reaches nobody."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _cut_within(request: web.Request, answer: web.Response) -> web.StreamResponse:
-    body = answer.body if isinstance(answer.body, bytes) else b"{}"
-    half = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
-    await half.prepare(request)
-    await half.write(body[: len(body) // 2])
-    # Closed in order, so that what was written arrives; the length tells the client that the rest is missing.
-    if request.transport is not None:
-        request.transport.close()
-    return half
