@@ -436,3 +436,23 @@ async def test_without_message_content_a_message_that_is_not_shown_asks_nothing(
     await wordless.discord.say(wordless.anna, asked.thread, "and more")
     await wordless.settled()
     assert wordless.discord.posted_by_bot(asked.thread) == ["+ hello @backscroll"]
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_stop_in_the_moment_in_which_discord_goes_away_ends_the_bot(home: Home, ticks: int) -> None:
+    async with FakeDiscord() as discord:
+        bot = asyncio.create_task(run_bot(config_of(discord, home.sqlite_url)))
+        await discord.until(lambda: discord.session_count)
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    bot.cancel()
+    done, _ = await asyncio.wait([bot], timeout=10)
+    assert done
+
+
+async def test_second_bot_of_another_discord_in_one_process_is_refused(home: Home) -> None:
+    async with on_stage(home.sqlite_url) as stage, FakeDiscord() as other:
+        with pytest.raises(AdapterError, match="api_base_url is in use"):
+            await run_bot(config_of(other, home.sqlite_url))
+        assert await asks(stage, "hello") == ["+ hello @backscroll"]
+        assert other.calls == []

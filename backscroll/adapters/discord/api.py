@@ -8,6 +8,7 @@ Source: docs.discord.com/developers/topics/rate-limits, docs.discord.com/develop
 import asyncio
 import json
 import logging
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 from types import TracebackType
@@ -16,8 +17,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import discord
-import yarl
 
+from backscroll.adapters.discord.library import LIBRARY, find_gateway
 from backscroll.errors import AdapterError, AdapterUnavailableError
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ _MEANINGS = {
     UNKNOWN_MESSAGE: "the message was deleted",
     10014: "it knows no such emoji",
     40005: "the file is larger than this server takes",
-    50001: "the bot does not see the channel",
+    50001: "the bot has no access there",
     50007: "the person takes no direct messages from the bot",
     50013: "the bot's role lacks a permission there",
     160002: "the bot's role may not read the channel's history",
@@ -56,11 +57,6 @@ _HINTS = {
     50013: _GRANT,
     160002: _GRANT,
 }
-
-# discord.py logs whole payloads at DEBUG and exceptions with them at ERROR: people's words, and tickets. What it has to
-# say, this adapter says.
-_LIBRARY = logging.getLogger("discord")
-_SILENCE = logging.NullHandler()
 
 
 class TokenRefusedError(AdapterUnavailableError):
@@ -98,14 +94,10 @@ class DiscordApi:
         self._login = asyncio.Lock()
         self._calls: set[asyncio.Task[Any]] = set()
         self._files: aiohttp.ClientSession | None = None
-        self._before: tuple[str, yarl.URL] | None = None
+        self._library = ExitStack()
 
     async def __aenter__(self) -> Self:
-        _LIBRARY.propagate = False
-        _LIBRARY.addHandler(_SILENCE)
-        if self._base_url is not None:  # of all clients in the process: discord.py has no other way
-            self._before = discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
-            discord.http.Route.BASE = self._base_url
+        self._library.enter_context(LIBRARY.used(self._base_url))
         self._files = aiohttp.ClientSession(trust_env=not self.is_near)
         return self
 
@@ -120,8 +112,7 @@ class DiscordApi:
         if client is not None:
             await client.close()
         await self.files.close()
-        if self._before is not None:
-            discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = self._before
+        self._library.close()
 
     @property
     def files(self) -> aiohttp.ClientSession:
@@ -150,8 +141,7 @@ class DiscordApi:
     async def find_gateway(self) -> None:
         """Ask where the gateway of a stand-in is; Discord's own discord.py knows. Errors as `call`."""
         if self._base_url is not None:
-            url = (await self.call("GET", "/gateway/bot"))["url"]
-            discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
+            find_gateway((await self.call("GET", "/gateway/bot"))["url"])
 
     async def call(
         self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None, **places: str
@@ -227,8 +217,6 @@ class DiscordApi:
         what = f"{method} {path}" + (f" in channel {places['channel_id']}" if "channel_id" in places else "")
         try:
             return await asyncio.shield(call)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # noqa: BLE001  # each becomes one of ours, or goes on
             raise _read(error, what) from None
 

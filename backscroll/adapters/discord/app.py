@@ -27,6 +27,7 @@ from backscroll.adapters.discord.settings import DiscordSettings
 from backscroll.adapters.discord.text import kept_emoji
 from backscroll.adapters.downloads import Downloads
 from backscroll.adapters.events import Event
+from backscroll.adapters.lanes import Lanes
 from backscroll.errors import AdapterError, AdapterUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
@@ -55,7 +56,8 @@ class DiscordAdapter(Adapter):
         self._places = PlaceBook(self._api)
         self._nonces = Nonces()
         self._chains = Chains(self._api, everywhere=settings.reply_in == "channel")
-        self._commands = Commands(self._api, self._places, storage, settings.command)
+        self._lanes = Lanes()
+        self._commands = Commands(self._api, self._places, storage, self._lanes, settings.command)
         self._history = History(self._api, self._places, self._chains)
         self._poster = Poster(self._api, self._places, self._history, self._commands, self._nonces, settings.reply_in)
         self._downloads = Downloads(
@@ -104,7 +106,14 @@ class DiscordAdapter(Adapter):
             log.warning("Discord shows the bot what people write only in direct messages, mentions and commands.")
         catching_up = CatchingUp(inbox, self._commands)
         receiver = Receiver(
-            inbox, self._api, self._places, self._chains, self._commands, self._nonces, catching_up.note_gap
+            inbox,
+            self._api,
+            self._places,
+            self._chains,
+            self._commands,
+            self._nonces,
+            self._lanes,
+            catching_up.note_gap,
         )
         gateway = Gateway(self._api, self._settings, receiver.take, self._places.use)
         work = [
@@ -123,7 +132,7 @@ class DiscordAdapter(Adapter):
             self._chains.inbox = self._commands.inbox = None
 
     def split(self, text: str) -> list[str]:
-        """Cut an answer into posts of 2,000 characters."""
+        """Cut an answer into posts that Discord takes."""
         return split_answer(text)
 
     async def post(self, question: Question, part: Part) -> ExternalId:
@@ -203,11 +212,8 @@ class DiscordAdapter(Adapter):
 
     async def _try_token(self) -> None:
         try:
-            us = await self._api.us()
+            await self._api.us()
         except TokenRefusedError as error:
             raise AdapterError(error.message, error.hint) from None
         except AdapterUnavailableError as error:
             log.warning("Discord does not answer yet: %s", error.message)
-            return
-        if self._settings.message_content and not us.reads_content:
-            log.warning("Message Content Intent is off at %s, under Bot: Discord will refuse the connection.", PORTAL)

@@ -29,7 +29,7 @@ from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBoo
 from backscroll.adapters.events import MessagePosted
 from backscroll.adapters.fields import Fields, MalformedError, list_in, need, object_in, text_in
 from backscroll.adapters.lanes import Lanes
-from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError, named
+from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.provider.primitives import Primitives
 from backscroll.storage.values import utc_now
@@ -75,13 +75,15 @@ class Commands:
     Args: command: the question's name; None has none. `inbox` keeps what is asked, as soon as there is one.
     """
 
-    def __init__(self, api: DiscordApi, places: PlaceBook, storage: Primitives, command: str | None) -> None:
+    def __init__(
+        self, api: DiscordApi, places: PlaceBook, storage: Primitives, lanes: Lanes, command: str | None
+    ) -> None:
         self._api = api
         self._places = places
         self._storage = storage
         self._command = command
         self._user_id: str | None = None
-        self._lanes = Lanes()
+        self._lanes = lanes
         self.inbox: Inbox | None = None
 
     def is_us(self, user_id: Any) -> bool:
@@ -117,13 +119,15 @@ class Commands:
         if kind != _COMMAND:
             return
         interaction_id, token = need(snowflake_in, data, "id"), need(_token_in, data, "token")
+        channel = need(snowflake_in, data, "channel_id")
         async with self._lanes.lane((interaction_id,)):
             try:
-                async with asyncio.timeout(ANSWER_S):
+                # What was said in the channel before is kept before.
+                async with asyncio.timeout(ANSWER_S), self._lanes.lane((channel,)):
                     reply = await self._reply(data, interaction_id, token)
             except (BackscrollError, TimeoutError) as error:
                 # Perhaps it is kept all the same: its ticket stays, and an answer takes the note's place.
-                fact = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
+                fact = error.message if isinstance(error, BackscrollError) else f"more than {ANSWER_S:g} s passed."
                 log.warning("A command of Discord's is not kept: %s", fact)
                 reply = _note("I cannot keep that now. Please ask again in a while.")
             except ValueError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import discord
 
-from backscroll.adapters.discord.api import PORTAL, DiscordApi
+from backscroll.adapters.discord.api import PORTAL, WAIT_S, DiscordApi
 from backscroll.adapters.discord.settings import DiscordSettings
 from backscroll.errors import AdapterError, AdapterUnavailableError, named
 
@@ -126,8 +126,10 @@ class Gateway:
             if running.done():
                 running.result()
         finally:
-            running.cancel()
-            await asyncio.wait([running])
+            # On 3.11 asyncio.wait_for, in which discord.py connects, may lose a cancellation.
+            while not running.done():
+                running.cancel()
+                await asyncio.wait([running], timeout=1.0)
 
     def _make_client(self) -> discord.Client:
         intents = discord.Intents.none()
@@ -170,5 +172,5 @@ _LEAN: dict[str, Any] = {
     "member_cache_flags": discord.MemberCacheFlags.none(),
     "enable_debug_events": True,
     "allowed_mentions": discord.AllowedMentions.none(),
-    "max_ratelimit_timeout": 30.0,
+    "max_ratelimit_timeout": WAIT_S,
 }

@@ -13,8 +13,9 @@ from backscroll.adapters.discord.chains import Chains
 from backscroll.adapters.discord.names import GuildNames
 from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, snowflake
 from backscroll.adapters.discord.text import emoji_of, emoji_path
-from backscroll.adapters.discord.translate import MalformedError, Self, message_event
+from backscroll.adapters.discord.translate import MalformedError, message_event
 from backscroll.adapters.events import Event, PlaceDeleted
+from backscroll.errors import AdapterError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment
 
@@ -46,6 +47,7 @@ class History:
             yield [PlaceDeleted(PLATFORM, key.workspace, key.channel, None)]
             return
         if key.channel == key.thread:
+            self._must_be_readable(above)
             async for messages in self.pages(above.id, after):
                 yield await self._read(messages, above)
             return
@@ -55,6 +57,7 @@ class History:
             yield await self._read(chain or await self._beginning(key, above), above, root=key.thread)
         try:
             place = await self._places.find(key.thread, _guild(key))
+            self._must_be_readable(place)
             async for messages in self.pages(place.id, after):
                 yield await self._read(messages, place)
         except RefusedError as error:
@@ -136,6 +139,14 @@ class History:
                 return url
         return None
 
+    def _must_be_readable(self, place: Place) -> None:
+        """Refuse to read what Discord shows as empty, because the bot may not see it."""
+        if not self._places.is_readable(place.id):
+            raise AdapterError(
+                f"Discord does not show the bot what was said in channel {place.id}.",
+                "Grant its role Read Message History there.",
+            )
+
     async def _beginning(self, key: ThreadKey, above: Place) -> list[Message]:
         """Return what a thread or chain began from, where it stands above it."""
         try:
@@ -147,7 +158,7 @@ class History:
         return [told] if isinstance(told, dict) else []
 
     async def _read(self, messages: Sequence[Message], place: Place, root: str | None = None) -> list[Event]:
-        us = await self._us(place.guild)
+        us = await self._places.identity(place.guild)
         names, page = GuildNames(self._places, place.guild), list[Event]()
         for message in messages:
             try:
@@ -158,10 +169,6 @@ class History:
             if event is not None:
                 page.append(event)
         return page
-
-    async def _us(self, guild: str) -> Self:
-        us = await self._api.us()
-        return Self(us.user_id, us.application_id, self._places.own_role(guild))
 
 
 def _guild(key: ThreadKey) -> str | None:

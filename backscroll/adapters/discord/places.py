@@ -67,6 +67,15 @@ class Place:
         return ThreadKey(PLATFORM, self.guild, self.channel, thread)
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the bot is in one guild: its user, its application, and the role that is its alone there."""
+
+    user_id: str
+    application_id: str
+    role_id: str | None = None
+
+
 class PlaceBook:
     """Finds places."""
 
@@ -118,11 +127,18 @@ class PlaceBook:
         channel = self._cached(channel_id)
         return None if channel is None else channel.name
 
-    def own_role(self, guild_id: str | None) -> str | None:
-        """Return the role that Discord made for the bot in a guild."""
-        guild = self._guild(guild_id)
+    async def identity(self, guild_id: str) -> Identity:
+        """Return who the bot is in a guild. Errors as `DiscordApi.call`."""
+        us, guild = await self._api.us(), self._guild(guild_id)
         role = guild.self_role if guild is not None else None
-        return None if role is None else str(role.id)
+        return Identity(us.user_id, us.application_id, None if role is None else str(role.id))
+
+    def is_readable(self, channel_id: str) -> bool:
+        """Tell whether the bot may read what was said in a channel, as far as that is known."""
+        channel = self._cached(channel_id)
+        is_lost = isinstance(channel, discord.Thread) and channel.parent is None
+        me = None if channel is None or is_lost else channel.guild.me
+        return channel is None or me is None or channel.permissions_for(me).read_message_history
 
     def changed_since(self, guild_id: str, since: datetime) -> list[ThreadKey]:
         """Return the channels and active threads of a guild in which something was said since, as the bot may read."""

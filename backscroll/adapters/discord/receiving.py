@@ -18,10 +18,9 @@ from backscroll.adapters.discord.chains import Chains
 from backscroll.adapters.discord.commands import Commands
 from backscroll.adapters.discord.names import GuildNames
 from backscroll.adapters.discord.nonces import Nonces
-from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, is_snowflake, snowflake_in
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Identity, Place, PlaceBook, is_snowflake, snowflake_in
 from backscroll.adapters.discord.translate import (
     MalformedError,
-    Self,
     deleted_events,
     edited_event,
     message_event,
@@ -56,13 +55,15 @@ _REACTIONS = (
     "MESSAGE_REACTION_REMOVE_ALL",
     "MESSAGE_REACTION_REMOVE_EMOJI",
 )
+# After CHANNEL_UPDATE a channel that was asked for is asked for anew.
 _PLACES = ("CHANNEL_DELETE", "CHANNEL_UPDATE", "THREAD_CREATE", "THREAD_UPDATE", "THREAD_DELETE")
 
 
 class Receiver:
-    """Takes the gateway's frames, as long as it is entered.
+    """Takes the gateway's frames, until it is closed.
 
-    Args: gap: called with a guild, or `@me`, whose events may have been missed.
+    Args: lanes: the order of what comes for one channel, in which commands stand too. gap: called with a guild, or
+        `@me`, whose events may have been missed.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Receiver:
         chains: Chains,
         commands: Commands,
         nonces: Nonces,
+        lanes: Lanes,
         gap: Callable[[str], None],
     ) -> None:
         self._inbox = inbox
@@ -82,7 +84,7 @@ class Receiver:
         self._commands = commands
         self._nonces = nonces
         self._gap = gap
-        self._lanes = Lanes()
+        self._lanes = lanes
         self._waiting: dict[asyncio.Task[None], datetime] = {}
         self._now = self._heard_at = utc_now()
         self._told_at = -TOLD_EVERY_S
@@ -208,7 +210,7 @@ class Receiver:
         if kind in _REACTIONS:
             return [reaction_event(kind, data, there, at)]
         place = known or await self._places.find(channel, guild)
-        us = await self._us(place.guild)
+        us = await self._places.identity(place.guild)
         names = GuildNames(self._places, place.guild)
         found = (
             await self._posted(data, place, us, names)
@@ -217,17 +219,13 @@ class Receiver:
         )
         return [] if found is None else [found]
 
-    async def _posted(self, data: Fields, place: Place, us: Self, names: GuildNames) -> MessagePosted | None:
+    async def _posted(self, data: Fields, place: Place, us: Identity, names: GuildNames) -> MessagePosted | None:
         posted = message_event(data, place, us, names)
         if posted is not None and self._chains.hold(place):
             asks = posted.mentions_bot or _replies_to(data, us.user_id)
             root = await self._chains.root(data, place, asks=asks)
             posted = message_event(data, place, us, names, root=root)
         return None if posted is None else replace(posted, token=self._nonces.token_of(posted.token))
-
-    async def _us(self, guild: str) -> Self:
-        us = await self._api.us()
-        return Self(us.user_id, us.application_id, self._places.own_role(guild))
 
     async def _put_aside(self, reason: str, payload: dict[str, Any]) -> None:
         log.warning("An event of Discord's is put aside: %s", reason)

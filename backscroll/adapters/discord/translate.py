@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, instant, snowflake_in
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Identity, Place, instant, snowflake_in
 from backscroll.adapters.discord.text import Names, emoji_of, read, text_of
 from backscroll.adapters.events import (
     AuthorKind,
@@ -34,15 +34,6 @@ _REPLY = 19
 _EPHEMERAL = 1 << 6
 _SHOWN = ("attachments", "embeds", "components", "poll", "sticker_items", "message_snapshots")
 _ANY_TYPE = "application/octet-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Self:
-    """Who the bot is in one guild: its user, its application, and the role that is its alone there."""
-
-    user_id: str
-    application_id: str
-    role_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +65,7 @@ def is_said(message: Fields) -> bool:
 
 
 def message_event(
-    message: Fields, place: Place, us: Self, names: Names, *, root: str | None = None, is_late: bool = False
+    message: Fields, place: Place, us: Identity, names: Names, *, root: str | None = None, is_late: bool = False
 ) -> MessagePosted | None:
     """Read a message; None for what nobody says, and for answers of ours to commands, which have no nonce.
 
@@ -110,7 +101,7 @@ def message_event(
     )
 
 
-def edited_event(message: Fields, place: Place, us: Self, names: Names) -> MessageEdited | None:
+def edited_event(message: Fields, place: Place, us: Identity, names: Names) -> MessageEdited | None:
     """Read a message that changed; None when nobody edited its words, they are not shown, or it was us."""
     message_id = need(snowflake_in, message, "message.id")
     edited_at = _edited_at(message)
@@ -190,13 +181,13 @@ def _instant(message_id: str) -> datetime:
         raise MalformedError("message.id is a snowflake, got another text.") from None
 
 
-def _author_kind(message: Fields, author: Fields, us: Self) -> AuthorKind:
+def _author_kind(message: Fields, author: Fields, us: Identity) -> AuthorKind:
     if author.get("id") == us.user_id or message.get("webhook_id") == us.application_id:
         return "self"
     return "bot" if author.get("bot") is True or message.get("webhook_id") else "person"
 
 
-def _mentions(message: Fields, us: Self) -> bool:
+def _mentions(message: Fields, us: Identity) -> bool:
     mentioned = [each.get("id") for each in list_in(message, "message.mentions") or [] if isinstance(each, dict)]
     roles = list_in(message, "message.mention_roles") or []
     return us.user_id in mentioned or (us.role_id is not None and us.role_id in roles)
@@ -218,7 +209,7 @@ def _name(user: Fields, member: Any) -> str | None:
     return next((name for name in told if isinstance(name, str) and name), None)
 
 
-def _attributes(message: Fields, people: dict[str, str], us: Self) -> dict[str, Any]:
+def _attributes(message: Fields, people: dict[str, str], us: Identity) -> dict[str, Any]:
     mentioned = [each.get("id") for each in list_in(message, "message.mentions") or [] if isinstance(each, dict)]
     others = {user_id: people.get(user_id) for user_id in mentioned if isinstance(user_id, str)}
     others.pop(us.user_id, None)
@@ -286,7 +277,6 @@ def _edited_at(message: Fields) -> datetime | None:
 __all__ = [
     "DIRECT",
     "MalformedError",
-    "Self",
     "deleted_events",
     "edited_event",
     "external_in",

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backscroll.adapters.discord.places import Place, instant
+from backscroll.adapters.discord.places import Identity, Place, instant
 from backscroll.adapters.discord.translate import (
     MalformedError,
-    Self,
     deleted_events,
     edited_event,
     message_event,
@@ -43,7 +42,7 @@ BOT, APP, ROLE, ANNA, CARL = (
     "53908099506183681",
 )
 GUILD, CHANNEL, THREAD, MESSAGE = "41771983423143937", "290926798999357250", "334385199974967042", "334385199974967042"
-US = Self(BOT, APP, ROLE)
+US = Identity(BOT, APP, ROLE)
 GENERAL = Place(GUILD, CHANNEL, "channel", "general", opens_threads=True)
 IN_THREAD = Place(GUILD, THREAD, "thread", "a thread", CHANNEL, "general")
 DM = Place("@me", CHANNEL, "direct")
@@ -75,7 +74,7 @@ class Known:
 KNOWN = Known()
 
 
-def translate(frame: dict[str, Any], place: Place = GENERAL, us: Self = US) -> list[Event]:
+def translate(frame: dict[str, Any], place: Place = GENERAL, us: Identity = US) -> list[Event]:
     """Read a frame as the receiver does."""
     kind, data = frame["t"], need(object_in, frame, "d")
     found: Event | None = None
