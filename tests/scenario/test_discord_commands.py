@@ -649,3 +649,15 @@ async def test_commands_that_discord_does_not_take_now_are_registered_later(home
 
 def test_repr_of_a_ticket_shows_no_token() -> None:
     assert "secret" not in repr(Ticket("1", "secret", "2", utc_now()))
+
+
+async def test_command_is_kept_behind_what_was_said_before_it(home: Home) -> None:
+    async with on_stage(home.sqlite_url) as stage:
+        for _ in range(10):
+            thread = await stage.discord.start_thread(stage.anna, stage.general, "talk")
+            for number in range(3):
+                await stage.discord.say(stage.anna, thread, f"talk {number}")
+            asked = await stage.discord.use_command(stage.anna, thread, "ask", question="hello")
+            await stage.until(lambda asked=asked: asked.texts == ["+ hello"])  # type: ignore[misc]
+            await stage.settled()
+            assert stage.discord.posted_by_bot(thread) == ["+ hello"]

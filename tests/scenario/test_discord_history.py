@@ -837,3 +837,15 @@ async def test_message_that_no_storage_could_hold_costs_itself_alone(away: Away)
     await away.say("and this")
     async with away.back(bot=BotConfig(answer=frozenset())):
         assert (await texts(away.stage, away.root))[-1] == "and this"
+
+
+async def test_beginning_that_discord_does_not_show_is_told_of(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    async with on_stage(home.sqlite_url) as stage:
+        thread = await stage.discord.start_thread(stage.anna, stage.general, "talk")
+        await stage.discord.say(stage.anna, thread, "before")
+        stage.discord.forbid(stage.general, "READ_MESSAGE_HISTORY")
+        await stage.settled()
+        asked = await stage.discord.say(stage.anna, thread, "hello <@BOT>")
+        assert await stage.answered(asked) == ["+ hello @backscroll"]
+        assert await stage.said_at(asked) == [("user", "hello @backscroll"), ("assistant", "+ hello @backscroll")]
+    assert f"does not show the bot what was said in channel {thread.id}" in caplog.text

@@ -1,6 +1,7 @@
 """How someone uses a command of the bot, and how the gateway tells it.
 
-Source: docs/interactions/receiving-and-responding.mdx. Proved by `tests/unit/testing/discord/test_interactions.py`.
+Source: docs.discord.com/developers/interactions/receiving-and-responding.
+Proved by `tests/unit/testing/discord/test_interactions.py`.
 """
 
 import secrets

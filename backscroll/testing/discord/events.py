@@ -1,4 +1,6 @@
-"""What the gateway may tell: intents, and events before they are routed. Source: docs/events/gateway.mdx."""
+"""What the gateway may tell: intents, and events before they are routed.
+Source: docs.discord.com/developers/events/gateway.
+"""
 
 from dataclasses import dataclass
 

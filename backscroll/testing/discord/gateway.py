@@ -1,7 +1,8 @@
 """The gateway at the wire: sockets, opcodes, compression, close codes.
 
 Serves `compress=zlib-stream`; any other compression gets plain text frames, which discord.py reads as well.
-Source: docs/events/gateway.mdx. Proved by `tests/unit/testing/discord/test_gateway.py` and `test_sessions.py`.
+Source: docs.discord.com/developers/events/gateway.
+Proved by `tests/unit/testing/discord/test_gateway.py` and `test_sessions.py`.
 """
 
 import asyncio
@@ -226,7 +227,7 @@ class Gateway:
         return None
 
     def _give_members(self, session: Session, asked: Json) -> None:
-        """Answer opcode 8. Source: docs/events/gateway-events.mdx, Request Guild Members."""
+        """Answer opcode 8. Source: docs.discord.com/developers/events/gateway-events, Request Guild Members."""
         guild = self._world.guilds.get(str(asked.get("guild_id")))
         if guild is None:
             return

@@ -1,6 +1,7 @@
 """Who a text mentions, and whom a message of the bot notifies.
 
-Source: docs/resources/message.mdx, Allowed Mentions Object. Proved by `tests/unit/testing/discord/test_mentions.py`.
+Source: docs.discord.com/developers/resources/message, Allowed Mentions Object.
+Proved by `tests/unit/testing/discord/test_mentions.py`.
 """
 
 import re

@@ -16,7 +16,7 @@ EPOCH_MS = 1_420_070_400_000
 TEXT, DM, VOICE, NEWS, NEWS_THREAD, PUBLIC_THREAD, PRIVATE_THREAD, FORUM = 0, 1, 2, 5, 10, 11, 12, 15
 CHANNEL_TYPES: dict[Kind, int] = {"text": TEXT, "news": NEWS, "forum": FORUM, "voice": VOICE}
 
-# Types of messages. Source: docs/resources/message.mdx, Message Types.
+# Types of messages. Source: docs.discord.com/developers/resources/message, Message Types.
 DEFAULT, PINS, JOIN, BOOST, BOOST_TIER, THREAD_CREATED, REPLY, COMMAND, THREAD_STARTER = 0, 6, 7, 8, 9, 18, 19, 20, 21
 SPOKEN = frozenset({DEFAULT, REPLY, COMMAND, 23})
 

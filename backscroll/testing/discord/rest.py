@@ -152,7 +152,7 @@ def _json(answer: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 
 def _limits(call: Call, template: str) -> dict[str, str]:
-    """Return the headers of a rate limit that is far away. Source: docs/topics/rate-limits.mdx."""
+    """Return the headers of a rate limit that is far away. Source: docs.discord.com/developers/topics/rate-limits."""
     bucket = hashlib.sha256(f"{call.method} {template}".encode()).hexdigest()[:32]
     return {
         "X-RateLimit-Limit": "1000",

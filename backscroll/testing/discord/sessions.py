@@ -1,6 +1,7 @@
 """Gateway sessions: what each client asked for, everything it was sent, and what a RESUME brings back.
 
-A session outlives its socket. Knows nothing of frames and compression. Source: docs/events/gateway.mdx.
+A session outlives its socket. Knows nothing of frames and compression.
+Source: docs.discord.com/developers/events/gateway.
 Proved by `tests/unit/testing/discord/test_sessions.py`.
 """
 

@@ -1,6 +1,7 @@
 """How Discord shows what it knows: the objects of REST answers and gateway events.
 
-Source: docs/resources/message.mdx, channel.mdx, guild.mdx. Proved by `tests/unit/testing/discord/test_messages.py` and
+Source: docs.discord.com/developers/resources/message, channel, guild.
+Proved by `tests/unit/testing/discord/test_messages.py` and
 `test_places.py`.
 """
 

@@ -171,7 +171,7 @@ class World:
     def needs_content(self, message: Message) -> bool:
         """Whether the bot may read this message only where it may read contents.
 
-        Source: docs/events/gateway.mdx, Message Content Intent
+        Source: docs.discord.com/developers/events/gateway, Message Content Intent
         """
         is_told = message.author is self.bot or message.channel.is_dm or self.bot in message.mentions
         return not (is_told or message.application_id == self.application_id)

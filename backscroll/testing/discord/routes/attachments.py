@@ -1,6 +1,7 @@
 """The route that signs addresses of files anew.
 
-Source: docs/reference.mdx, Signed Attachment CDN URLs. Proved by `tests/unit/testing/discord/test_files.py`.
+Source: docs.discord.com/developers/reference, Signed Attachment CDN URLs.
+Proved by `tests/unit/testing/discord/test_files.py`.
 """
 
 from urllib.parse import urlsplit

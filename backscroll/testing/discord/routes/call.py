@@ -1,6 +1,6 @@
 """One REST call: what was asked, the ways to read its arguments, and how Discord says no.
 
-Source: docs/topics/opcodes-and-status-codes.mdx, JSON Error Codes.
+Source: docs.discord.com/developers/topics/opcodes-and-status-codes, JSON Error Codes.
 """
 
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,5 @@
-"""The routes of channels and threads. Source: docs/resources/channel.mdx, docs/topics/threads.mdx.
+"""The routes of channels and threads.
+Source: docs.discord.com/developers/resources/channel, docs.discord.com/developers/topics/threads.
 
 Proved by `tests/unit/testing/discord/test_threads.py` and `test_places.py`.
 """

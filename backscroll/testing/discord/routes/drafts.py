@@ -1,6 +1,7 @@
 """How a call's form becomes a message: its checks, its limits, its files and its mentions.
 
-Source: docs/resources/message.mdx, Create Message. Proved by `tests/unit/testing/discord/test_sending.py`.
+Source: docs.discord.com/developers/resources/message, Create Message.
+Proved by `tests/unit/testing/discord/test_sending.py`.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
 """The routes that answer interactions, and the registered commands.
 
 What proves itself here is the interaction's token, which works for a while after the question.
-Source: docs/interactions/receiving-and-responding.mdx, docs/interactions/application-commands.mdx.
+Source: docs.discord.com/developers/interactions/receiving-and-responding,
+docs.discord.com/developers/interactions/application-commands.
 Proved by `tests/unit/testing/discord/test_interactions.py`.
 """
 

@@ -1,4 +1,4 @@
-"""The routes of messages. Source: docs/resources/message.mdx.
+"""The routes of messages. Source: docs.discord.com/developers/resources/message.
 
 Proved by `tests/unit/testing/discord/test_sending.py` and `test_reactions.py`.
 """

@@ -1,6 +1,7 @@
 """The routes of the bot itself, its application, the gateway's address, people and guilds.
 
-Source: docs/resources/user.mdx, application.mdx, guild.mdx. Proved by `tests/unit/testing/discord/test_rest.py`.
+Source: docs.discord.com/developers/resources/user, application, guild.
+Proved by `tests/unit/testing/discord/test_rest.py`.
 """
 
 from backscroll.testing.discord.models import Json, Thread, User
