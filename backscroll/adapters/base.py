@@ -128,6 +128,9 @@ class Adapter(ABC):
     After a gap what is kept is then compared with it. See `is_gone` and `reactors`.
     """
 
+    readers = 1
+    """How many places of it may be read back at once."""
+
     async def __aenter__(self) -> Self:
         """Connect.
 
@@ -174,6 +177,12 @@ class Adapter(ABC):
     async def remove(self, key: ThreadKey, external: ExternalId) -> None:
         """Take a post of ours away; harmless when it is gone."""
         raise AdapterError(f"{self.platform} cannot take away what was posted.")
+
+    async def pass_over(self, question: Question) -> None:
+        """Let go what shows that an answer is to come: nothing more will be said to this question.
+
+        Best effort: it is called once, and after a crash not at all.
+        """
 
     async def open_stream(self, question: Question, part: Part) -> Stream:
         """Post a part whose text is to grow."""

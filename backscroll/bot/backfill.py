@@ -5,17 +5,17 @@ Reads through the adapters, and keeps through a function that it is given; knows
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from backscroll.adapters.base import Adapter
 from backscroll.adapters.events import Event, MessagePosted
 from backscroll.bot.reconciling import Comparison, Reconciling
-from backscroll.errors import AdapterError, AdapterUnavailableError, EchoPendingError
+from backscroll.errors import AdapterError, AdapterUnavailableError, EchoPendingError, StorageRefusedError, named
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.provider.primitives import join_key
@@ -29,8 +29,11 @@ EARLIER_S = 1.8
 OVERLAP = timedelta(minutes=15)
 """Read again before the watermark: Slack delivers for some six minutes what was not acknowledged."""
 
-Keep = Callable[[Event, bool], Awaitable[None]]
-"""Keeps an event, and is told whether it may ask for an answer."""
+May = Literal["all", "mentions", "none"]
+"""What of it may ask for an answer."""
+
+Keep = Callable[[Event, May], Awaitable[bool]]
+"""Keeps an event, is told whether it may ask for an answer, and tells whether it is to."""
 
 
 class Backfill:
@@ -79,31 +82,43 @@ class Backfill:
     async def catch_up(self, platform: str, workspace: str, keep: Keep) -> None:
         """Keep what the live threads of a workspace, their channels, and what else spoke said since the watermark.
 
-        Where the platform tells, also what became meanwhile of messages that are kept.
+        Where the platform tells, also what became meanwhile of messages that are kept. The first time nothing is read:
+        the watermark begins.
 
         Raises: AdapterUnavailableError: the platform does not answer; what was read is kept. StorageUnavailableError.
         """
-        watermark = await self._watermark(platform, workspace)
+        now, watermark = utc_now(), await self._watermark(platform, workspace)
         live_for = self._live_for.get(platform)
+        if watermark is None:
+            await self.keep_watermark(platform, workspace, now)
         if watermark is None or not live_for:
             return
-        adapter, oldest = self._adapters[platform], utc_now() - live_for
+        adapter, oldest = self._adapters[platform], now - live_for
         since = max(watermark - OVERLAP, oldest)
         reconciling = Reconciling(self._provider, adapter, oldest) if adapter.tells_changes else None
-        waiting, seen = deque(await self._places(adapter, workspace, since, oldest)), set[ThreadKey]()
-        while waiting:
-            key = waiting.popleft()
+        seen, begun = set[ThreadKey](), list[ThreadKey]()
+
+        async def read(key: ThreadKey) -> None:
             if key in seen:
-                continue
+                return
             seen.add(key)
             try:
-                begun = await self._catch_up(key, since, keep, reconciling)
+                found = await self._catch_up(key, since, keep, reconciling)
             except AdapterUnavailableError:
                 raise
             except AdapterError as error:
                 log.warning("A thread in %s is not caught up: %s", key.channel, error)
             else:  # threads that were begun meanwhile have replies of their own
-                waiting += [each for each in begun if await self._provider.is_joined(each.alias)]
+                begun.extend([each for each in found if await self._provider.is_joined(each.alias)])
+
+        places = await self._places(adapter, workspace, since, oldest)
+        # Channels as a whole come last, as `Reconciling.begin` wants it.
+        await _each([key for key in places if key.thread != key.channel], read, adapter.readers)
+        await _each([key for key in places if key.thread == key.channel], read, adapter.readers)
+        while begun:
+            new = list(begun)
+            begun.clear()
+            await _each(new, read, adapter.readers)
 
     async def keep_watermark(self, platform: str, workspace: str, at: datetime | None = None) -> None:
         """Note that all that was said until an instant, None is now, is kept, or will be delivered."""
@@ -111,9 +126,8 @@ class Backfill:
         await self._provider.set("watermarks", join_key(platform, workspace), value)
 
     async def _places(self, adapter: Adapter, workspace: str, since: datetime, oldest: datetime) -> list[ThreadKey]:
-        """Return what is read back: threads that are live, their channels, and what the platform names."""
+        """Return what is read back: what the platform names, threads that are live, and their channels."""
         live = await self._provider.list_live_keys(adapter.platform, workspace, oldest)
-        live.sort(key=lambda key: key.thread == key.channel)  # as `Reconciling.begin` wants it
         channels = {key.channel: replace(key, thread=key.channel) for key in reversed(live)}
         try:
             spoke = await adapter.changed_places(workspace, since)
@@ -122,7 +136,7 @@ class Backfill:
         except AdapterError as error:
             log.warning("What else spoke in %s is not known: %s", workspace, error)
             spoke = []
-        return [*live, *channels.values(), *spoke]
+        return [*spoke, *live, *channels.values()]
 
     async def _catch_up(
         self, key: ThreadKey, since: datetime, keep: Keep, reconciling: Reconciling | None
@@ -132,8 +146,31 @@ class Backfill:
             return await self._read(key, since, keep)
         comparison = await reconciling.begin(key)
         begun = await self._read(key, since, keep, comparison)
-        await comparison.settle(lambda event: keep(event, False))
+
+        async def record(event: Event) -> None:
+            await self._keep(event, "none", keep)
+
+        await comparison.settle(record)
         return begun
+
+    async def missed_since(self, platform: str, workspace: str) -> datetime | None:
+        """Return from when on something may have been missed in a workspace; None when nobody has listened yet."""
+        watermark = await self._watermark(platform, workspace)
+        return None if watermark is None else watermark - OVERLAP
+
+    async def _keep(self, event: Event, may: May, keep: Keep) -> bool:
+        """Keep what was read, and tell whether it asks; what cannot be kept is put aside, and the rest goes on."""
+        try:
+            return await keep(event, may)
+        except EchoPendingError:  # whoever sends that answer looks for it
+            return False
+        except (ValueError, StorageRefusedError) as error:
+            where = getattr(event, "external", None) or getattr(event, "key", None)
+            place = {} if where is None else asdict(where)
+            reason = f"What was read back cannot be kept: {named(error)}."
+            log.warning("A message in %s is put aside: %s", place.get("channel", "a channel"), reason)
+            await self._provider.reject_event(str(place.get("platform", "")), reason, place)
+            return False
 
     async def _read_all(self, key: ThreadKey) -> list[MessagePosted] | None:
         found: list[MessagePosted] = []
@@ -167,22 +204,54 @@ class Backfill:
         Args: comparison: is told of all, and from when on that has to be; what was said before `since` is not kept.
         """
         asked_first: dict[ThreadKey, datetime | None] = {}
-        start = since
+        is_gap, start = since is not None, since
+        missed_since = since if is_gap else await self.missed_since(key.platform, key.workspace)
         if comparison is not None and comparison.since is not None and since is not None:
             start = min(since, comparison.since)
         async for page in self._adapters[key.platform].history(key, since=start):
             for event in page:
                 if comparison is not None:
                     comparison.meet(event)
-                may_ask = False
+                may: May = "none"
                 if isinstance(event, MessagePosted):
                     if comparison is not None and since is not None and event.created_at < since:
                         continue  # what is not kept of it is so on purpose, such as that of a thread that was deleted
                     if event.key not in asked_first:
                         asked_first[event.key] = await self._asked_first_at(event.key)
-                    # What people said before they first asked the bot was not meant for it.
-                    began_at = asked_first[event.key]
-                    may_ask = since is not None if began_at is None else event.created_at > began_at
-                with contextlib.suppress(EchoPendingError):  # whoever sends that answer looks for it
-                    await keep(event, may_ask)
+                    may = _what_may_ask(event, asked_first[event.key], missed_since, is_gap=is_gap)
+                asks = await self._keep(event, may, keep)
+                if asks and isinstance(event, MessagePosted) and may == "mentions":
+                    asked_first[event.key] = event.created_at
         return list(asked_first)
+
+
+def _what_may_ask(
+    event: MessagePosted, began_at: datetime | None, missed_since: datetime | None, *, is_gap: bool
+) -> May:
+    """Tell what of a message that was read back may ask for an answer.
+
+    Args: began_at: when the first question of its thread was written. missed_since: from when on something may have
+        been missed. is_gap: whether that is what is read back, and not a thread's beginning.
+    """
+    if (began_at is not None and event.created_at > began_at) or (began_at is None and is_gap):
+        return "all"
+    # What people said before they first asked the bot was not meant for it; a mention was.
+    return "mentions" if missed_since is not None and event.created_at >= missed_since else "none"
+
+
+async def _each(keys: list[ThreadKey], read: Callable[[ThreadKey], Awaitable[None]], readers: int) -> None:
+    """Read places in their order, some at once; the first error ends it."""
+    waiting = deque(keys)
+
+    async def work() -> None:
+        while waiting:
+            await read(waiting.popleft())
+
+    workers = [asyncio.ensure_future(work()) for _ in range(min(readers, len(keys)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        if workers:
+            await asyncio.wait(workers)

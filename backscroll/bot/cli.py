@@ -69,7 +69,11 @@ def check(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None
     """Check the configuration, the storage and the platforms' tokens, changing nothing."""
     _log_to_stderr(verbose)
     loaded = load_config(config)
-    asyncio.run(_check(loaded))
+    refusals = asyncio.run(_check(loaded))
+    for error in refusals:
+        _tell(error.message, error.hint)
+    if refusals:
+        raise typer.Exit(ADAPTER)
     typer.echo(f"{config} is right, and the storage and the platforms can be used.")
 
 
@@ -146,15 +150,20 @@ def _log_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
     log.error("Something was left behind%s.", cause)
 
 
-async def _check(config: Config) -> None:
-    provider = make_provider(config)
+async def _check(config: Config) -> list[AdapterError]:
+    """Look at the storage, then at every platform; return what is wrong with these."""
+    provider, refusals = make_provider(config), list[AdapterError]()
     try:
         await provider.check()
         for adapter in make_adapters(config.adapters, provider):
-            async with adapter:
-                await adapter.check()
+            try:
+                async with adapter:
+                    await adapter.check()
+            except AdapterError as error:
+                refusals.append(error)
     finally:
         await provider.close()
+    return refusals
 
 
 def _log_to_stderr(verbose: bool) -> None:

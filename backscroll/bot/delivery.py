@@ -19,7 +19,7 @@ from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Surroundings, Turn, make_turn
-from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError, FileGoneError, named
+from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError, FileGoneError, StorageError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Message
@@ -36,6 +36,9 @@ TAKEOVERS = 5
 
 POST_BACK_OFF_S = 5.0
 """Seconds before a platform that did not answer is tried again, when it does not say how many."""
+
+TOLD_EVERY_S = 60.0
+"""Seconds between two warnings that answers wait for one platform; the others are told at level info."""
 
 Fill = Callable[[ThreadKey], Awaitable[None]]
 
@@ -82,6 +85,7 @@ class Delivery:
         self._own_posts = own_posts
         self._lease = lease
         self._fill = fill
+        self._told_at: dict[str, float] = {}
 
     async def deliver(self, answer: Answer) -> None:
         """Bring one answer to its end, or give it back to be taken again.
@@ -118,7 +122,7 @@ class Delivery:
         context = self._adapters[answer.key.platform].context_key(answer.key).alias
         turn = await until_kept(make_turn, self._around, thread_id, message_id, attempt, context)
         if turn is None and not answer.is_growing:
-            await self._finish(answer, "skipped", "The message was deleted.")
+            await self._pass_over(sender, "The message was deleted.")
             return
         try:
             await self._make_with(sender, turn)
@@ -161,7 +165,7 @@ class Delivery:
         """Store a whole answer, and send it."""
         answer = sender.answer
         if message is None:
-            await self._finish(answer, "skipped", "The handler had no answer.")
+            await self._pass_over(sender, "The handler had no answer.")
             return
         texts = posts_of(sender.adapter, message)
         begin = partial(self._provider.begin_sending, answer.id, self._owner, message, texts, reason=reason)
@@ -219,7 +223,12 @@ class Delivery:
         return stands is not None and stands.key != answer.key
 
     async def _wait_for_platform(self, answer: Answer, error: AdapterUnavailableError) -> None:
-        log.warning("Answer %s waits for %s: %s", answer.id, answer.key.platform, error.message)
+        platform, now = answer.key.platform, asyncio.get_running_loop().time()
+        is_told = now - self._told_at.get(platform, -TOLD_EVERY_S) < TOLD_EVERY_S
+        if not is_told:
+            self._told_at[platform] = now
+        level = logging.INFO if is_told else logging.WARNING
+        log.log(level, "Answer %s waits for %s: %s", answer.id, platform, error.message)
         delay_s = POST_BACK_OFF_S if error.retry_after_s is None else error.retry_after_s
         await self._give_back(answer, delay_s, error.message, counts=False, is_certain=error.is_certain)
 
@@ -251,6 +260,15 @@ class Delivery:
             log.error("Answer %s: nobody is told, %s.", answer.id, named(error))
         # It was made, and may have been posted in part.
         await self._finish(answer, "failed", reason)
+
+    async def _pass_over(self, sender: Sender, reason: str) -> None:
+        """End an answer without a word, and let the platform know."""
+        answer = sender.answer
+        await self._finish(answer, "skipped", reason)
+        try:
+            await sender.adapter.pass_over(await sender.question())
+        except (AdapterError, StorageError) as error:
+            log.info("Answer %s is skipped, and may still be announced: %s", answer.id, error.message)
 
     async def _finish(self, answer: Answer, state: FinalState, reason: str | None) -> None:
         await until_kept(self._provider.finish_answer, answer.id, self._owner, state, reason=reason)

@@ -22,7 +22,7 @@ from backscroll.adapters.events import (
     ReactionsCleared,
     ThreadChanged,
 )
-from backscroll.bot.backfill import Backfill
+from backscroll.bot.backfill import Backfill, May
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import CONTEXTS
 from backscroll.errors import EchoPendingError
@@ -197,11 +197,26 @@ class ConversationManager:
             await self.provider.move_alias(key.alias, thread_id)
         return thread
 
-    async def _keep_late(self, event: Event, may_ask: bool) -> None:
-        if isinstance(event, MessagePosted):
-            await self._record_message(event, self._policy.asks(event) if may_ask else "no")
-        else:
+    async def _keep_late(self, event: Event, may: May) -> bool:
+        if not isinstance(event, MessagePosted):
             await self.record(event)
+            return False
+        asks = self._policy.asks(event)
+        if may == "none" or (may == "mentions" and asks != "yes"):
+            asks = "no"
+        await self._record_message(event, asks)
+        return asks == "yes"
+
+    async def _arrivals_before(self, event: MessagePosted, earlier: list[MessagePosted]) -> list[Arrival]:
+        """Return what stands before a message; questions that nobody heard, and what follows them, ask now."""
+        arrivals, is_asked = list[Arrival](), False
+        missed_since = await self._backfill.missed_since(event.key.platform, event.key.workspace) if earlier else None
+        for each in earlier:
+            asks = self._policy.asks(each)
+            is_missed = missed_since is not None and each.created_at >= missed_since
+            is_asked = is_asked or (asks == "yes" and is_missed)
+            arrivals.append(self._arrival(each, asks if is_asked else "no"))
+        return arrivals
 
     async def _record_message(self, event: MessagePosted, asks: Asks) -> None:
         is_echo = event.author_kind == "self" and not event.is_late
@@ -216,7 +231,7 @@ class ConversationManager:
         begins = asks == "yes" and not (event.is_late or event.is_reply or event.is_direct)
         is_old = begins and self._can_read_back and utc_now() - event.created_at > LATE
         is_partial = earlier is None or is_old
-        before = [self._arrival(each, "no") for each in earlier or ()]
+        before = await self._arrivals_before(event, earlier or [])
         title = event.thread_title or (before[0].title if before else None)
         arrival = self._arrival(event, asks, title=title, is_partial=is_partial)
         recorded = await self._record_patiently(arrival, before)
@@ -224,7 +239,7 @@ class ConversationManager:
             return
         if event.edited_at is not None:
             await self._apply_edit(event, event.edited_at, recorded.message)
-        if recorded.asked:
+        if recorded.asked or any(each.asks != "no" for each in before):
             self._asked()
         if arrival.fetches or any(each.fetches for each in before):
             self._files_changed()

@@ -6,7 +6,7 @@ Proved by `tests/unit/testing/test_faults.py` and `tests/unit/testing/discord/te
 from dataclasses import dataclass
 from typing import Literal, Self
 
-Kind = Literal["rate_limited", "server_error", "error", "hang", "cut_before", "cut_after", "cut_within"]
+Kind = Literal["rate_limited", "server_error", "error", "page", "hang", "cut_before", "cut_after", "cut_within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,11 @@ class Fault:
         if isinstance(what, str):
             return cls("error", name=what)
         return cls("error", status=what, code=code, name=message)
+
+    @classmethod
+    def page(cls) -> Self:
+        """Answer 200 with a web page, as the sign-in of a network that stands before; the call has no effect."""
+        return cls("page")
 
     @classmethod
     def hang(cls, seconds: float) -> Self:

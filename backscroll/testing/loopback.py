@@ -103,6 +103,11 @@ async def give(request: web.Request, file: Served) -> web.StreamResponse:
     return response
 
 
+def page() -> web.Response:
+    """Answer with a web page, as a network does that lets nobody out before they sign in."""
+    return web.Response(text="<html><body>Sign in to this network.</body></html>", content_type="text/html")
+
+
 def cut(request: web.Request) -> web.Response:
     """Cut the TCP connection of a request; the response that is returned reaches nobody."""
     if request.transport is not None:

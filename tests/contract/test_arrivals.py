@@ -57,11 +57,28 @@ async def test_earlier_messages_are_found_by_their_own_ids(provider: StorageProv
     assert found[1].text == "message 2"
 
 
-async def test_earlier_messages_ask_for_nothing(provider: StorageProvider) -> None:
-    asking = [arriving(number, asks="yes") for number in (1, 2)]
-    kept = await provider.record_message(arriving(9, asks="yes"), earlier=asking)
+async def test_earlier_messages_ask_as_they_say_in_their_order(provider: StorageProvider) -> None:
+    asking = [
+        arriving(number, f"message {number}", asks=asks)
+        for number, asks in enumerate(("if_joined", "no", "yes", "if_joined", "no"))
+    ]
+    kept = await provider.record_message(arriving(9, "the mention", asks="yes"), earlier=asking)
     assert kept is not None
-    assert [answer.message_id for answer in await provider.list_answers()] == [kept.message.id]
+    texts = {message.id: message.text for message in (await got(provider, kept.thread_id)).messages}
+    answers = sorted(await provider.list_answers(), key=lambda answer: answer.position)
+    assert [texts[answer.message_id] for answer in answers] == ["message 2", "message 3", "the mention"]
+
+
+async def test_earlier_message_that_comes_again_asks_for_nothing(provider: StorageProvider) -> None:
+    await provider.record_message(arriving(9, asks="yes"), earlier=[arriving(1, asks="no")])
+    assert not (await recorded(provider, 1, asks="if_joined")).asked
+
+
+async def test_message_that_was_read_back_asks_for_nothing_when_it_comes_again(provider: StorageProvider) -> None:
+    await recorded(provider, 9, asks="yes")
+    late = Message(role="user", content="early", attributes={"backfilled": True})
+    await recorded(provider, 1, message=late, asks="no", is_late=True)
+    assert not (await recorded(provider, 1, asks="if_joined")).asked
 
 
 async def test_earlier_messages_open_the_thread_under_the_arrivals_title(provider: StorageProvider) -> None:

@@ -169,10 +169,12 @@ async def test_record_asks_if_joined_only_where_the_bot_was_asked_before(provide
     assert [each.asked for each in kept] == [False, True, False, True, False]
 
 
-async def test_record_asks_if_joined_also_for_a_repeat(provider: StorageProvider) -> None:
-    arrivals = ((1, "if_joined"), (2, "yes"), (1, "if_joined"))
+async def test_record_asks_if_joined_for_a_repeat_that_stands_behind_the_first_question(
+    provider: StorageProvider,
+) -> None:
+    arrivals = ((1, "if_joined"), (2, "yes"), (3, "no"), (1, "if_joined"), (3, "if_joined"))
     kept = [await recorded(provider, number, asks=asks) for number, asks in arrivals]
-    assert [each.asked for each in kept] == [False, True, True]
+    assert [each.asked for each in kept] == [False, True, False, False, True]
 
 
 async def test_record_asks_for_no_answer_to_a_tombstone(provider: StorageProvider) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from backscroll.adapters.base import Adapter, Inbox, Question
-from backscroll.bot import app
+from backscroll.bot import app, cli
 from backscroll.errors import AdapterError
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.records import Part
@@ -212,6 +212,18 @@ def test_platform_that_refuses_ends_with_4(call: Call, at_start: bool, monkeypat
     told = call("run")
     assert told.code == 4
     assert told.err.endswith("The token was refused.\n  Correct it.\n")
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_check_tells_of_every_platform(call: Call, at_start: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unusable(Refused):
+        async def check(self) -> None:
+            raise AdapterError("It cannot be served.", "Look at it.")
+
+    refused = [Unusable(at_start=at_start), Unusable(at_start=False)]
+    monkeypatch.setattr(cli, "make_adapters", lambda _configs, _provider: refused)
+    first = "The token was refused.\n  Correct it.\n" if at_start else "It cannot be served.\n  Look at it.\n"
+    assert call("check") == Called(4, "", f"{first}It cannot be served.\n  Look at it.\n")
 
 
 def test_verbose_logs_to_stderr_alone(home: Home) -> None:

@@ -465,10 +465,34 @@ async def test_answer_after_a_quarter_of_an_hour_is_posted_in_its_place(home: Ho
         assert await said(stage, given) == [("user", "hello"), ("assistant", "+ hello")]
 
 
-async def test_placeholder_without_an_answer_goes_before_its_time_is_over(home: Home, soon: None) -> None:
+async def test_placeholder_goes_at_once_when_there_is_no_answer(home: Home) -> None:
+    async with on_stage(home.sqlite_url, handler=lambda _: None) as stage:
+        given = await asked(stage, stage.general)
+        await stage.until(lambda: given.response_type == 5 and not given.messages)
+        await stage.settled()
+        assert [answer.state for answer in await stage.answers()] == ["skipped"]
+        assert await stage.store.provider.query(TICKETS, {}) == []
+
+
+async def test_post_stays_though_the_handler_says_no_more(home: Home) -> None:
+    async def post(turn: Turn) -> None:
+        await turn.post("one moment")
+
+    async with on_stage(home.sqlite_url, handler=post) as stage:
+        given = await asked(stage, stage.general)
+        assert await answered(stage, given) == ["one moment"]
+        await stage.discord.quiet()
+        assert given.texts == ["one moment"]
+        assert stage.discord.calls_of("DELETE", "*") == []
+
+
+async def test_placeholder_that_cannot_be_taken_away_at_once_goes_before_its_time_is_over(
+    home: Home, soon: None
+) -> None:
     async with on_stage(
         home.sqlite_url, handler=lambda _: None, switches={"clock_shift_s": -13.75 * MINUTE_S}
     ) as stage:
+        stage.discord.fail("DELETE", ORIGINAL, Fault.error(403, 50013, "Missing Permissions"))
         given = await asked(stage, stage.general)
         await stage.until(lambda: given.response_type == 5 and not given.messages)
         await stage.settled()
@@ -476,11 +500,17 @@ async def test_placeholder_without_an_answer_goes_before_its_time_is_over(home: 
 
 
 async def test_placeholder_stays_while_there_is_time(home: Home, soon: None) -> None:
-    async with on_stage(home.sqlite_url, handler=lambda _: None, switches={"clock_shift_s": -12 * MINUTE_S}) as stage:
+    go_on = asyncio.Event()
+
+    async def wait(turn: Turn) -> None:
+        await go_on.wait()
+
+    async with on_stage(home.sqlite_url, handler=wait, switches={"clock_shift_s": -12 * MINUTE_S}) as stage:
         given = await asked(stage, stage.general)
         await stage.until(lambda: given.is_deferred)
         await swept(stage)
         assert given.is_deferred
+        go_on.set()
 
 
 async def test_answer_after_its_placeholder_went_stands_in_the_channel(home: Home, soon: None) -> None:
@@ -641,6 +671,20 @@ async def test_commands_that_discord_does_not_take_now_are_registered_later(home
         discord.fail("POST", REGISTER, Fault.cut_before())
         async with on_stage(home.sqlite_url, discord=discord) as stage:
             await registered(stage)
+            assert names(stage) == {"ask", "new"}
+
+
+async def test_commands_that_are_not_taken_hold_up_no_reading_back(home: Home) -> None:
+    async with FakeDiscord() as discord:
+        async with on_stage(home.sqlite_url, discord=discord) as stage:
+            await registered(stage)
+            root = await discord.say(stage.anna, stage.general, "0 <@BOT>")
+            await stage.answered(root)
+        assert root.thread is not None
+        await discord.say(stage.anna, root.thread, "1")
+        discord.fail("POST", REGISTER, Fault.hang(3_600))
+        async with on_stage(home.sqlite_url, discord=discord, command="frage") as stage:
+            assert await stage.answered(root, 2) == ["+ 0 @backscroll", "+ 1"]
             assert names(stage) == {"ask", "new"}
 
 

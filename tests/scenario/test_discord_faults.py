@@ -41,6 +41,7 @@ FAULTS = (
     Fault.rate_limited(0.1, is_global=True),
     Fault.rate_limited(0.1, with_via=False),
     Fault.hang(0.5),
+    Fault.page(),
 )
 UNKNOWN = (Fault.cut_after(), Fault.cut_within())
 CASES: list[Case] = [
@@ -312,6 +313,13 @@ async def test_thread_whose_creation_goes_wrong_is_there_once(home: Home, fault:
         stage.discord.fail("POST", THREADS, fault)
         await said_once(stage, await ask(stage, "thread"), "done")
         assert len(stage.discord.threads(stage.general)) == 1
+
+
+async def test_thread_of_which_nothing_is_said_is_begun_again(home: Home) -> None:
+    async with on_stage(home.sqlite_url, handler=done) as stage:
+        stage.discord.fail("POST", THREADS, Fault.error(200))
+        await said_once(stage, await ask(stage, "thread"), "done")
+        assert len(stage.discord.calls_of("POST", THREADS)) == 2
 
 
 # Posts besides the answer

@@ -295,6 +295,27 @@ async def test_login_that_discord_does_not_answer_is_tried_again(home: Home, fau
             assert await asks(stage, "hello") == ["+ hello @backscroll"]
 
 
+@pytest.mark.parametrize("path", ["/users/@me", "/oauth2/applications/@me", "/gateway/bot"])
+@pytest.mark.parametrize("fault", [Fault.page(), Fault.error(200)], ids=["page", "other JSON"])
+async def test_network_that_answers_in_discord_s_place_is_waited_out(
+    home: Home, caplog: pytest.LogCaptureFixture, path: str, fault: Fault
+) -> None:
+    async with FakeDiscord() as discord:
+        discord.fail("GET", path, fault, times=3)
+        async with on_stage(home.sqlite_url, discord=discord) as stage:
+            assert await asks(stage, "hello") == ["+ hello @backscroll"]
+        assert len(discord.calls_of("GET", path)) > 3
+    assert "Sign in" not in caplog.text
+
+
+async def test_check_tells_of_a_network_that_answers_in_discord_s_place(new_home: Home, call: Call) -> None:
+    async with FakeDiscord() as discord:
+        discord.fail("GET", "/users/@me", Fault.page(), times=9)
+        done = await called(call, new_home, discord, "check")
+    assert done.code == 4
+    assert "Discord broke off at the login: " in done.err
+
+
 async def test_question_that_was_asked_while_discord_was_away_is_answered_once(home: Home) -> None:
     async with on_stage(home.sqlite_url) as stage:
         discord = stage.discord

@@ -228,6 +228,7 @@ async def test_malformed_event_is_put_aside_and_the_next_is_kept(
             assert event.reason
             assert event.payload
             assert CANARY not in event.reason
+            assert "\n" not in event.reason
         await asked_is_answered(stage)
     assert CANARY not in "".join(
         record.getMessage() for record in caplog.records if record.name.startswith("backscroll")

@@ -225,6 +225,7 @@ async def test_malformed_event_is_acknowledged_and_put_aside_and_the_next_is_han
             assert event.reason
             assert event.payload
             assert CANARY not in event.reason
+            assert "\n" not in event.reason
     assert CANARY not in caplog.text
 
 

@@ -141,7 +141,10 @@ class DiscordApi:
     async def find_gateway(self) -> None:
         """Ask where the gateway of a stand-in is; Discord's own discord.py knows. Errors as `call`."""
         if self._base_url is not None:
-            find_gateway((await self.call("GET", "/gateway/bot"))["url"])
+            told = await self.call("GET", "/gateway/bot")
+            if not isinstance(told, dict) or not isinstance(told.get("url"), str):
+                raise AdapterUnavailableError("Discord did not say where its gateway is.")
+            find_gateway(told["url"])
 
     async def call(
         self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None, **places: str
@@ -216,9 +219,12 @@ class DiscordApi:
         call.add_done_callback(self._forget)
         what = f"{method} {path}" + (f" in channel {places['channel_id']}" if "channel_id" in places else "")
         try:
-            return await asyncio.shield(call)
+            told = await asyncio.shield(call)
         except Exception as error:  # noqa: BLE001  # each becomes one of ours, or goes on
             raise _read(error, what) from None
+        if isinstance(told, str) and told:  # discord.py gives what is no JSON as it is, and for a 204 an empty text
+            raise AdapterUnavailableError(f"Discord broke off at {what}: what came is no JSON.")
+        return told
 
     def _forget(self, call: "asyncio.Task[Any]") -> None:
         self._calls.discard(call)
@@ -257,7 +263,8 @@ def _read(error: BaseException, what: str) -> BaseException:
             return AdapterUnavailableError(f"Discord cannot be reached for {what}.", is_certain=True)
         case TimeoutError():
             return AdapterUnavailableError(f"Discord did not answer {what} in time.")
-        case aiohttp.ClientError() | OSError() | ValueError() | KeyError():
+        # discord.py takes any 200 for Discord's JSON, also the sign-in page of a network that stands before.
+        case aiohttp.ClientError() | OSError() | ValueError() | LookupError() | TypeError() | AttributeError():
             return AdapterUnavailableError(f"Discord broke off at {what}: {type(error).__name__}.")
     return error
 

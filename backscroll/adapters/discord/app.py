@@ -49,6 +49,7 @@ class DiscordAdapter(Adapter):
     platform = PLATFORM
     streams = True
     tells_changes = True
+    readers = 8
 
     def __init__(self, settings: DiscordSettings, storage: Primitives) -> None:
         self._settings = settings
@@ -150,6 +151,10 @@ class DiscordAdapter(Adapter):
     async def remove(self, key: ThreadKey, external: ExternalId) -> None:
         """Take a post away."""
         await self._poster.remove(external)
+
+    async def pass_over(self, question: Question) -> None:
+        """Take away what holds the place of a command's answer."""
+        await self._poster.pass_over(question)
 
     async def open_stream(self, question: Question, part: Part) -> Stream:
         """Begin a post that grows by edits."""

@@ -43,11 +43,8 @@ class CatchingUp:
     async def run(self, gateway: Gateway, receiver: Receiver) -> None:
         """Read back, and note how far all is kept, until cancelled."""
         clock = asyncio.get_running_loop().time
-        note_at, down_at, register_at = clock() + NOTE_S, clock(), 0.0
+        note_at, down_at = clock() + NOTE_S, clock()
         while True:
-            if clock() >= register_at:
-                is_done = await _is_done("Discord does not have the commands yet", self._commands.register())
-                register_at = float("inf") if is_done else clock() + RETRY_S
             await self._read_back(receiver)
             if gateway.is_open:
                 down_at = clock()
@@ -60,6 +57,13 @@ class CatchingUp:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._changed.wait()
+
+    async def register(self) -> None:
+        """Tell Discord of the commands, again and again until it has them; nothing waits for that."""
+        while True:
+            if await _is_done("Discord does not have the commands yet", self._commands.register()):
+                return
+            await asyncio.sleep(RETRY_S)
 
     async def _read_back(self, receiver: Receiver) -> None:
         self._changed.clear()

@@ -27,7 +27,7 @@ from backscroll.adapters.discord.api import (
 )
 from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, instant, snowflake_in
 from backscroll.adapters.events import MessagePosted
-from backscroll.adapters.fields import Fields, MalformedError, list_in, need, object_in, text_in
+from backscroll.adapters.fields import Fields, MalformedError, list_in, need, object_in, text_in, unstorable
 from backscroll.adapters.lanes import Lanes
 from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError
 from backscroll.storage.keys import ExternalId, ThreadKey
@@ -132,8 +132,7 @@ class Commands:
                 reply = _note("I cannot keep that now. Please ask again in a while.")
             except ValueError as error:
                 await self._acknowledge(interaction_id, token, _note("I cannot understand that."))
-                reason = str(error) if isinstance(error, MalformedError) else f"No storage could hold it: {error}"
-                raise MalformedError(reason) from None
+                raise unstorable(error) from None
             await self._acknowledge(interaction_id, token, reply)
 
     async def _acknowledge(self, interaction_id: str, token: str, reply: dict[str, Any]) -> None:
@@ -203,6 +202,13 @@ class Commands:
     async def original(self, ticket: Ticket) -> str:
         """Return the id of the message that answers a command, or will."""
         return made_in(await self._webhook(ticket, "GET", "/messages/@original", None))
+
+    async def pass_over(self, ticket: Ticket) -> None:
+        """Take away what waits for an answer, and forget the ticket; what was said already stays. Errors as `call`."""
+        row = await self._storage.get(TICKETS, ticket.interaction)
+        if row is not None and "filled_by" not in row:
+            await self._webhook(ticket, "DELETE", "/messages/@original", None)
+            await self._storage.delete(TICKETS, ticket.interaction)
 
     async def sweep(self) -> None:
         """Take away what waits for an answer that never came, before Discord calls it failed; forget what is old."""

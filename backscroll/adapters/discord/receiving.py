@@ -28,7 +28,7 @@ from backscroll.adapters.discord.translate import (
     reaction_event,
 )
 from backscroll.adapters.events import Event, MessagePosted
-from backscroll.adapters.fields import Fields, need, object_in
+from backscroll.adapters.fields import Fields, need, object_in, unstorable
 from backscroll.adapters.lanes import Lanes
 from backscroll.errors import AdapterUnavailableError, EchoPendingError, StorageError, StorageUnavailableError, named
 from backscroll.storage.values import utc_now
@@ -197,7 +197,7 @@ class Receiver:
             try:
                 await self._inbox.record(event)
             except ValueError as error:
-                raise MalformedError(f"No storage could hold it: {error}") from None
+                raise unstorable(error) from None
 
     async def _events(self, kind: str, data: Fields, known: Place | None, at: datetime) -> list[Event]:
         if kind in _PLACES:

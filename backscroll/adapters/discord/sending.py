@@ -106,6 +106,12 @@ class Poster:
         """Take a post away; one that is gone is."""
         await self._change("DELETE", external, None)
 
+    async def pass_over(self, question: Question) -> None:
+        """Take away what holds the place of a command's answer; of another question nothing shows."""
+        ticket = await self._commands.ticket(question.external) if question.is_command else None
+        if ticket is not None:
+            await self._commands.pass_over(ticket)
+
     async def open_stream(self, question: Question, part: Part) -> EditedStream:
         """Begin a post that is edited while its text grows."""
         return EditedStream(await self.post(question, part), question.key, part.text, self)
@@ -209,13 +215,14 @@ class Poster:
             return
         name = title.strip()[:NAME_LENGTH] or "Thread"
         try:
-            await self._api.call(
+            told = await self._api.call(
                 "POST",
                 "/channels/{channel_id}/messages/{message_id}/threads",
                 body={"name": name, "auto_archive_duration": DAY_MIN},
                 channel_id=key.channel,
                 message_id=key.thread,
             )
+            made_in(told)  # what stands before Discord may say yes to anything
         except RefusedError as error:
             if error.code != THREAD_EXISTS:
                 raise

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backscroll.adapters.base import Inbox
-from backscroll.adapters.fields import MalformedError, id_in, need, object_in, text_in
+from backscroll.adapters.fields import MalformedError, id_in, need, object_in, text_in, unstorable
 from backscroll.adapters.lanes import Lanes
 from backscroll.adapters.slack.assistant import Assistant
 from backscroll.adapters.slack.lanes import lane_of
@@ -147,7 +147,7 @@ class Receiver:
         try:
             await self._inbox.record(event)
         except ValueError as error:
-            raise MalformedError(f"No storage could hold it: {error}") from None
+            raise unstorable(error) from None
 
     async def _take_command(self, body: dict[str, Any], sent_at: datetime) -> Reply:
         if need(text_in, body, "command") != NEW:

@@ -52,7 +52,7 @@ class MessageCalls(SendingCalls):
 
         An echo marks the part that its token names as posted, and is a repeat of its message.
 
-        Args: earlier: messages of the same key that stand before it; they are kept in front of it, and ask for nothing.
+        Args: earlier: messages of the same key that stand before it; they are kept in front of it.
         Returns: None when the thread is unknown and the arrival does not open one.
         Raises: MessageExistsError: another thread has a message of this id, under another external id.
             EchoPendingError: it is an echo without such a token, and a part is on its way out to its key.
@@ -61,7 +61,7 @@ class MessageCalls(SendingCalls):
             for each in before(arrival, earlier):
                 thread_id = await self._thread_for(each)
                 if thread_id is not None:
-                    await self._append_arrival(thread_id, each)
+                    await self._keep_arrival(thread_id, each)
             return await self._record(arrival)
 
     async def get_message(self, message_id: str) -> tuple[str, Message] | None:
@@ -197,14 +197,14 @@ class MessageCalls(SendingCalls):
             is_known = await self._external_row(arrival.external) is not None
             if not is_known and await self._is_being_posted(arrival.key):
                 raise echo_pending(arrival.external)
-        message, is_new = await self._append_arrival(thread_id, arrival)
-        is_due = await self._is_due(thread_id, arrival, message) and (is_new or not arrival.is_late)
+        return await self._keep_arrival(thread_id, arrival)
+
+    async def _keep_arrival(self, thread_id: str, arrival: Arrival) -> Recorded:
+        wanted_by = arrival.key if arrival.fetches else None
+        message, is_new = await self._append(thread_id, arrival.message, arrival.external, wanted_by)
+        is_due = await self._is_due(thread_id, arrival, message, is_new=is_new) and (is_new or not arrival.is_late)
         asked = is_due and await self._ask(thread_id, message.id, arrival)
         return Recorded(thread_id, message, is_new, asked)
-
-    async def _append_arrival(self, thread_id: str, arrival: Arrival) -> tuple[Message, bool]:
-        wanted_by = arrival.key if arrival.fetches else None
-        return await self._append(thread_id, arrival.message, arrival.external, wanted_by)
 
     async def _thread_for(self, arrival: Arrival) -> str | None:
         alias = arrival.key.alias
@@ -229,18 +229,21 @@ class MessageCalls(SendingCalls):
         await self._set_thread(row)
         return thread.id
 
-    async def _is_due(self, thread_id: str, arrival: Arrival, message: Message) -> bool:
+    async def _is_due(self, thread_id: str, arrival: Arrival, message: Message, *, is_new: bool) -> bool:
         if message.deleted_at is not None or arrival.asks == "no":
             return False
-        return arrival.asks == "yes" or bool(await self.query("answers", {"thread_id": thread_id}))
+        rows = await self.query("answers", {"thread_id": thread_id}) if arrival.asks == "if_joined" else []
+        if arrival.asks == "yes" or is_new or not rows:
+            return arrival.asks == "yes" or bool(rows)
+        first = await self._message_row(min(rows, key=lambda row: row["position"])["message_id"])
+        return follows(message, None if first is None else message_of(first).sequence)
 
 
 def before(arrival: Arrival, earlier: Sequence[Arrival]) -> list[Arrival]:
-    """Let earlier messages open the thread when the arrival does, under its title, and ask for nothing."""
+    """Let earlier messages open the thread when the arrival does, under its title."""
     return [
         replace(
             each,
-            asks="no",
             opens=arrival.opens,
             title=arrival.title,
             user_id=arrival.user_id,
@@ -248,6 +251,15 @@ def before(arrival: Arrival, earlier: Sequence[Arrival]) -> list[Arrival]:
         )
         for each in earlier
     ]
+
+
+def follows(repeat: Message, first_asked: int | None) -> bool:
+    """Tell whether a message that was kept before stands behind the first that asked in its thread.
+
+    One that stands before it was not meant for the bot, though it is delivered again; nor was one that was read back.
+    """
+    is_behind = first_asked is not None and (repeat.sequence or 0) > first_asked
+    return is_behind and repeat.attributes.get("backfilled") is not True
 
 
 def echo_pending(external: ExternalId) -> EchoPendingError:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
+from backscroll.storage.provider.messages import follows
 from backscroll.storage.records import AGENT_ANSWERS, Arrival, is_by_agent
 from backscroll.storage.sql.dialect import insert_ignoring
 from backscroll.storage.sql.engine import Connection
@@ -25,6 +26,13 @@ _LAST_ASKED = (
     .where(answers.c.thread_id == bindparam("its_thread"))
     .order_by(answers.c.position.desc())
     .limit(AGENT_ANSWERS)
+)
+_FIRST_ASKED = (
+    select(messages.c.sequence)
+    .join(answers, answers.c.message_id == messages.c.id)
+    .where(answers.c.thread_id == bindparam("its_thread"))
+    .order_by(answers.c.position)
+    .limit(1)
 )
 _LOCK = select(threads.c.id).where(any_of(threads.c.id, "ids")).order_by(threads.c.id).with_for_update(key_share=True)
 
@@ -52,10 +60,15 @@ async def ask(connection: Connection, items: list[Item], locked: Collection[str]
     agents = await _asked_by_agents(
         connection, {thread_id for thread_id, _, arrival, _ in asking if arrival.is_by_agent}
     )
+    first = await _first_asked(
+        connection, {thread_id for thread_id, item, arrival, _ in asking if _may_follow(item, arrival)}
+    )
     due: dict[str, Item] = {}
     rows = []
     for thread_id, item, arrival, stored in asking:
         if stored.id in due or stored.id in asked or not (arrival.asks == "yes" or thread_id in last):
+            continue
+        if _may_follow(item, arrival) and not follows(stored, first.get(thread_id)):
             continue
         before = agents.setdefault(thread_id, [])
         if arrival.is_by_agent and before[-AGENT_ANSWERS:] == [True] * AGENT_ANSWERS:
@@ -69,6 +82,21 @@ async def ask(connection: Connection, items: list[Item], locked: Collection[str]
         insert = insert.values(ready_at=now(), created_at=now(), updated_at=now()).returning(answers.c.message_id)
         for message_id in (await connection.execute(insert, rows)).scalars():
             due[message_id].asked = True
+
+
+def _may_follow(item: Item, arrival: Arrival) -> bool:
+    """Tell whether it counts where a message stands: it was kept before, and asks where the bot was asked."""
+    return not item.is_new and arrival.asks == "if_joined"
+
+
+async def _first_asked(connection: Connection, thread_ids: set[str]) -> dict[str, int]:
+    """Return the sequence of the first message that asked in each thread."""
+    found = {}
+    for thread_id in thread_ids:
+        row = (await connection.execute(_FIRST_ASKED, {"its_thread": thread_id})).first()
+        if row is not None:
+            found[thread_id] = row.sequence
+    return found
 
 
 async def _asked_by_agents(connection: Connection, thread_ids: set[str]) -> dict[str, list[bool]]:

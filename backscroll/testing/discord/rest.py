@@ -16,7 +16,7 @@ from backscroll.testing.discord.faults import Faults
 from backscroll.testing.discord.models import Json
 from backscroll.testing.discord.routes import ROUTES, ApiError, Call, Desk, Route, Upload
 from backscroll.testing.faults import Fault
-from backscroll.testing.loopback import cut, cut_within
+from backscroll.testing.loopback import cut, cut_within, page
 
 PREFIX = "/api/v10"
 # What anybody may ask, and what proves itself by the token in its path.
@@ -70,6 +70,8 @@ class RestApi:
                 return web.Response(status=fault.status, text="upstream connect error")
             case "error":
                 return _json({"message": fault.name, "code": fault.code}, status=fault.status)
+            case "page":
+                return page()
             case "hang":
                 await asyncio.sleep(fault.seconds)
                 return await self._answer(request, call)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from backscroll.testing.faults import Fault
-from backscroll.testing.loopback import cut, cut_within
+from backscroll.testing.loopback import cut, cut_within, page
 from backscroll.testing.slack.delivery import Courier
 from backscroll.testing.slack.faults import Faults
 from backscroll.testing.slack.methods import METHODS, ApiError, Call, Desk
@@ -71,6 +71,8 @@ class WebApi:
                 return web.Response(status=fault.status, text="upstream connect error")
             case "error":
                 return _no(fault.name)
+            case "page":
+                return page()
             case "hang":
                 await asyncio.sleep(fault.seconds)
                 return await self._answer(request, method, params, token)

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -134,6 +134,26 @@ async def test_mentions_in_a_threads_beginning_are_not_answered(talk: Talk) -> N
     assert await talk.asked() == ["message 3"]
 
 
+async def test_mention_that_nobody_heard_is_answered_with_the_next_one_and_what_followed_it(talk: Talk) -> None:
+    await talk.was_up_to(at(20))
+    before = late(mention(1), posted(2), posted(22), mention(23, "missed"), posted(24, "and more"))
+    talk.adapter.histories[KEY] = [before, late(mention(30))]
+    await talk.manager.record(mention(30))
+    assert await talk.asked() == ["missed", "and more", "message 30"]
+
+
+async def test_mention_that_nobody_heard_is_answered_when_the_beginning_comes_late(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk.was_up_to(at(20))
+    monkeypatch.setattr(backfill, "EARLIER_S", 0.02)
+    talk.adapter.histories[KEY] = [late(posted(1)), asyncio.Event()]
+    await talk.manager.record(mention(30))
+    talk.adapter.histories[KEY] = [late(mention(1), posted(22), mention(23, "missed"), posted(24, "and more"))]
+    await talk.manager.fill(KEY)
+    assert await talk.asked() == ["message 30", "missed", "and more"]
+
+
 async def test_two_first_mentions_at_once_are_both_answered(talk: Talk) -> None:
     talk.adapter.histories[KEY] = [late(posted(1), mention(2), mention(3))]
     await asyncio.gather(talk.manager.record(mention(2)), talk.manager.record(mention(3)))
@@ -249,10 +269,11 @@ async def joined(talk: Talk, number: float = 10, key: ThreadKey = KEY) -> None:
     await talk.manager.record(replace(mention(number, key=key), is_reply=False))
 
 
-async def test_catch_up_without_a_watermark_reads_nothing(talk: Talk) -> None:
+async def test_catch_up_without_a_watermark_reads_nothing_and_begins_one(talk: Talk) -> None:
     await joined(talk)
     await talk.catch_up()
     assert talk.adapter.read == []
+    assert len(await talk.provider.query("watermarks", {})) == 1
 
 
 async def test_catch_up_reads_the_live_threads_and_their_channels_since_the_watermark(talk: Talk) -> None:
@@ -336,13 +357,38 @@ async def test_catch_up_asks_nothing_for_repeats(talk: Talk) -> None:
     assert await talk.asked() == ["message 10"]
 
 
-async def test_catch_up_asks_for_nothing_before_the_first_question(talk: Talk) -> None:
+async def test_catch_up_asks_before_the_first_question_for_mentions_alone_and_what_follows_them(talk: Talk) -> None:
     await joined(talk, 10)
     await talk.was_up_to(at(12))
-    talk.adapter.histories[KEY] = [late(posted(8), mention(9), posted(11))]
+    talk.adapter.histories[KEY] = [late(posted(7), mention(8), posted(9), posted(11))]
     await talk.catch_up()
-    assert await talk.asked() == ["message 10", "message 11"]
-    assert len(await talk.messages()) == 4
+    assert await talk.asked() == ["message 10", "message 8", "message 9", "message 11"]
+    assert len(await talk.messages()) == 5
+
+
+async def test_catch_up_puts_aside_what_cannot_be_kept_and_goes_on(talk: Talk) -> None:
+    await joined(talk)
+    await talk.was_up_to(at(20))
+    before_all = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+    talk.adapter.histories[KEY] = [late(replace(posted(25, "odd"), edited_at=before_all), posted(26))]
+    await talk.catch_up()
+    assert await talk.texts() == ["message 10", "message 26"]
+    (rejected,) = await talk.provider.list_rejected_events()
+    assert "cannot be kept: ValidationError at" in rejected.reason
+    assert "odd" not in str(rejected.payload)
+
+
+async def test_catch_up_reads_as_many_places_at_once_as_the_platform_takes(talk: Talk) -> None:
+    talk.adapter.readers = 2
+    await joined(talk, 10)
+    await joined(talk, 11, key=OTHER_KEY)
+    await talk.was_up_to(at(20))
+    talk.adapter.histories[OTHER_KEY] = [asyncio.Event()]
+    talk.adapter.histories[KEY] = [late(posted(25))]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await talk.catch_up()
+    assert await talk.texts() == ["message 10", "message 25"]
 
 
 async def test_catch_up_takes_edits(talk: Talk) -> None:
@@ -423,13 +469,13 @@ async def test_fill_waits_for_the_storage_within_an_answer(flaky: Flaky, adapter
 # Places that the platform names
 
 
-async def test_catch_up_reads_what_else_spoke_once_and_last(talk: Talk) -> None:
+async def test_catch_up_reads_what_spoke_first_and_each_place_once(talk: Talk) -> None:
     await joined(talk)
     await talk.was_up_to(at(20))
     talk.adapter.spoke = [OTHER_KEY, CHANNEL, KEY]
     await talk.catch_up()
     since = at(20) - timedelta(minutes=15)
-    assert talk.adapter.read == [(KEY, since), (CHANNEL, since), (OTHER_KEY, since)]
+    assert talk.adapter.read == [(OTHER_KEY, since), (KEY, since), (CHANNEL, since)]
     assert talk.adapter.spoke_since == [since]
 
 

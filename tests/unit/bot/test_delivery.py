@@ -7,6 +7,7 @@ import pytest
 
 from backscroll.adapters.base import Question
 from backscroll.adapters.events import MessagePosted
+from backscroll.bot import delivery
 from backscroll.bot.handling import Handler
 from backscroll.bot.manager import ConversationManager
 from backscroll.bot.turn import Turn
@@ -33,6 +34,20 @@ from tests.unit.bot.stage import (
 )
 
 pytestmark = pytest.mark.usefixtures("short_waits")
+
+
+class Silent(Recorder):
+    """Notes the questions to which nothing is said; `refusal` is what it says to that."""
+
+    def __init__(self, refusal: Exception | None = None) -> None:
+        super().__init__()
+        self.refusal = refusal
+        self.passed_over: list[Question] = []
+
+    async def pass_over(self, question: Question) -> None:
+        self.passed_over.append(question)
+        if self.refusal is not None:
+            raise self.refusal
 
 
 class Counting(memory.Provider):
@@ -104,6 +119,21 @@ async def test_answer_of_none_is_skipped(provider: StorageProvider, adapter: Rec
         await bot.drained()
     assert adapter.posted == []
     assert await states(provider) == ["skipped"]
+
+
+@pytest.mark.parametrize(
+    "refusal", [None, AdapterUnavailableError("It is away."), AdapterError("It refuses."), StorageRefusedError("No.")]
+)
+async def test_answer_of_none_lets_the_platform_know_once(
+    provider: StorageProvider, caplog: pytest.LogCaptureFixture, refusal: Exception | None
+) -> None:
+    adapter = Silent(refusal)
+    await ask(provider, "q")
+    async with answering(provider, adapter, lambda _: None) as bot:
+        await bot.drained()
+    assert [(question.key, question.title) for question in adapter.passed_over] == [(thread("1.0"), "q")]
+    assert await states(provider) == ["skipped"]
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 async def test_question_that_was_deleted_is_skipped(provider: StorageProvider, adapter: Recorder) -> None:
@@ -236,6 +266,27 @@ async def test_platform_that_is_away_is_waited_for_and_looked_at_first(
     assert adapter.looked == [[1], [1]]
     assert gate.began == ["q"]
     assert (answer.state, answer.tries, answer.reason) == ("sent", 0, None)
+
+
+async def test_platform_that_is_away_is_warned_of_once_in_a_while(
+    provider: StorageProvider, adapter: Recorder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "TOLD_EVERY_S", 3_600.0)
+    adapter.outcomes.extend([AdapterUnavailableError("It is away.")] * 9)
+    for number in range(3):
+        await ask(provider, "q", of=f"{number}.0")
+    with caplog.at_level(logging.INFO, "backscroll"):
+        async with answering(provider, adapter, echo) as bot:
+            await bot.drained()
+    told = [record for record in caplog.records if "waits for slack: It is away." in record.message]
+    assert [record.levelname for record in told] == ["WARNING", *["INFO"] * 8]
+    caplog.clear()
+    monkeypatch.setattr(delivery, "TOLD_EVERY_S", 0.0)
+    adapter.outcomes.extend([AdapterUnavailableError("It is away.")] * 2)
+    await ask(provider, "q", of="9.0")
+    async with answering(provider, adapter, echo) as bot:
+        await bot.drained()
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
 
 
 async def test_post_of_unknown_outcome_is_found_and_not_repeated(provider: StorageProvider, adapter: Recorder) -> None:

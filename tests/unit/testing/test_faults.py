@@ -62,6 +62,15 @@ async def test_named_error_comes_as_slack_says_it(slack: FakeSlack, client: Asyn
     assert caught.value.response["error"] == "restricted_action"
 
 
+async def test_page_comes_as_a_200_without_an_effect(slack: FakeSlack, client: AsyncWebClient, channel: Any) -> None:
+    slack.fail(POST, Fault.page())
+
+    with pytest.raises(SlackApiError, match="status: 200"):
+        await client.chat_postMessage(channel=channel.id, text="x")
+
+    assert slack.messages(channel) == []
+
+
 @pytest.mark.parametrize(
     ("fault", "kept"), [(Fault.cut_before(), []), (Fault.cut_after(), ["x"]), (Fault.cut_within(), ["x"])]
 )

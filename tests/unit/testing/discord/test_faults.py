@@ -63,6 +63,21 @@ async def test_named_error_comes_as_discord_says_it(fake: FakeDiscord, bot: Bot,
     assert caught.value.code == 50013
 
 
+async def test_page_comes_as_a_200_without_an_effect(
+    fake: FakeDiscord, bot: Bot, http: aiohttp.ClientSession, general: Channel
+) -> None:
+    fake.fail("POST", MESSAGES, Fault.page())
+    fake.fail("GET", "/gateway", Fault.page())
+
+    with pytest.raises(TypeError):
+        await bot.text_channel(general).send("x")
+    async with http.get(f"{fake.api_url}/gateway") as response:
+        said = (response.status, response.content_type, (await response.text())[:6])
+
+    assert fake.messages(general) == []
+    assert said == (200, "text/html", "<html>")
+
+
 @pytest.mark.parametrize(
     ("fault", "kept"), [(Fault.cut_before(), []), (Fault.cut_after(), ["x"]), (Fault.cut_within(), ["x"])]
 )
