@@ -120,11 +120,10 @@ class DiscordAdapter(Adapter):
         work = [
             asyncio.ensure_future(gateway.run()),
             asyncio.ensure_future(catching_up.run(gateway, receiver)),
+            asyncio.ensure_future(catching_up.register()),
         ]
         try:
-            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.gather(*work)
         finally:
             for task in work:
                 task.cancel()
