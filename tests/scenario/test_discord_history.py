@@ -605,6 +605,24 @@ async def test_without_hours_nothing_is_read_back(away: Away) -> None:
         assert away.discord.posted_by_bot(away.live) == ["+ hello @backscroll"]
 
 
+async def test_channel_that_was_deleted_in_the_gap_takes_its_conversations_along(
+    home: Home, door: asyncio.Event
+) -> None:
+    async with on_stage(home.sqlite_url) as stage:
+        doomed = stage.discord.add_channel("doomed")
+        await stage.settled()
+        gone = await stage.discord.say(stage.anna, doomed, "gone <@BOT>")
+        stays = await stage.discord.say(stage.anna, stage.general, "stays <@BOT>")
+        await stage.answered(gone)
+        await stage.answered(stays)
+        async with lost_session(stage, door):
+            await stage.discord.delete_channel(doomed)
+        assert [await texts(stage, each) for each in (gone, stays)] == [
+            [],
+            ["stays @backscroll", "+ stays @backscroll"],
+        ]
+
+
 # Where Discord shows nothing, or not now
 
 
