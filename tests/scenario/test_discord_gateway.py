@@ -91,15 +91,20 @@ async def test_session_that_ends_is_followed_by_another_and_loses_nothing(
         assert len(await stage.answers()) == 2
 
 
+def beating() -> set[threading.Thread]:
+    """Return discord.py's heartbeats."""
+    return {thread for thread in threading.enumerate() if "keep-alive" in thread.name}
+
+
 async def test_client_that_ended_leaves_no_connection_behind(home: Home) -> None:
+    before = beating()
     async with on_stage(home.sqlite_url) as stage:
         for count in (2, 3, 4):
             await stage.discord.send_raw(MALFORMED)
             await stage.until(lambda count=count: len(stage.discord.identifies) == count)  # type: ignore[misc]
         await asks(stage, "hello")
         assert stage.discord.session_count == 1
-        beating = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
-        assert len(beating) == 1
+        assert len(beating() - before) == 1
 
 
 async def test_first_connection_that_is_refused_is_made_anew(home: Home) -> None:
@@ -333,6 +338,7 @@ async def test_question_that_was_asked_while_discord_was_away_is_answered_once(h
 
 
 async def test_stop_leaves_no_session_socket_task_thread_or_address_behind(home: Home) -> None:
+    heartbeats = beating()
     base, default = discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
     async with FakeDiscord() as fake:
         before = asyncio.all_tasks()
@@ -342,7 +348,7 @@ async def test_stop_leaves_no_session_socket_task_thread_or_address_behind(home:
         assert base == discord.http.Route.BASE
         assert default == discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
         # They are told to end, and do so in their own time.
-        await fake.until(lambda: not [each for each in threading.enumerate() if "keep-alive" in each.name])
+        await fake.until(lambda: not beating() - heartbeats)
         await fake.until(lambda: not fake.session_count)
         await fake.until(lambda: not [task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)], 1)
     gc.collect()  # what is open still warns, which is an error here

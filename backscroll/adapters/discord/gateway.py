@@ -8,6 +8,7 @@ by `tests/scenario/test_discord_gateway.py`. Source: docs.discord.com/developers
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -157,6 +158,11 @@ async def _close(client: discord.Client) -> None:
     with contextlib.suppress(Exception):  # whatever state it is in, it is left
         async with asyncio.timeout(CLOSE_S):
             await client.close()
+    # A connection that was cut off while it was made has its heartbeat already, and discord.py no longer knows of it.
+    beating = [each for each in threading.enumerate() if isinstance(each, discord.gateway.KeepAliveHandler)]
+    for beat in beating:
+        if getattr(beat.ws, "_connection", None) is client._connection:  # noqa: SLF001  # nothing else says whose it is
+            beat.stop()
 
 
 def _refusal(code: int) -> AdapterError:
