@@ -218,20 +218,20 @@ class Backfill:
                         continue  # what is not kept of it is so on purpose, such as that of a thread that was deleted
                     if event.key not in asked_first:
                         asked_first[event.key] = await self._asked_first_at(event.key)
-                    may = _what_may_ask(event, asked_first[event.key], missed_since, is_gap=is_gap)
+                    may = what_may_ask(event, asked_first[event.key], missed_since, is_gap=is_gap)
                 asks = await self._keep(event, may, keep)
                 if asks and isinstance(event, MessagePosted) and may == "mentions":
                     asked_first[event.key] = event.created_at
         return list(asked_first)
 
 
-def _what_may_ask(
+def what_may_ask(
     event: MessagePosted, began_at: datetime | None, missed_since: datetime | None, *, is_gap: bool
 ) -> May:
-    """Tell what of a message that was read back may ask for an answer.
+    """Tell what of a message that was read may ask for an answer.
 
-    Args: began_at: when the first question of its thread was written. missed_since: from when on something may have
-        been missed. is_gap: whether that is what is read back, and not a thread's beginning.
+    Args: began_at: when the first question of its thread was written, None before one was. missed_since: from when on
+        something may have been missed. is_gap: whether that is what is read back, and not a thread's beginning.
     """
     if (began_at is not None and event.created_at > began_at) or (began_at is None and is_gap):
         return "all"

@@ -22,7 +22,7 @@ from backscroll.adapters.events import (
     ReactionsCleared,
     ThreadChanged,
 )
-from backscroll.bot.backfill import Backfill, May
+from backscroll.bot.backfill import Backfill, May, what_may_ask
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import CONTEXTS
 from backscroll.errors import EchoPendingError
@@ -201,21 +201,23 @@ class ConversationManager:
         if not isinstance(event, MessagePosted):
             await self.record(event)
             return False
-        asks = self._policy.asks(event)
-        if may == "none" or (may == "mentions" and asks != "yes"):
-            asks = "no"
+        asks = self._asks_late(event, may)
         await self._record_message(event, asks)
         return asks == "yes"
 
+    def _asks_late(self, event: MessagePosted, may: May) -> Asks:
+        asks = self._policy.asks(event)
+        return "no" if may == "none" or (may == "mentions" and asks != "yes") else asks
+
     async def _arrivals_before(self, event: MessagePosted, earlier: list[MessagePosted]) -> list[Arrival]:
         """Return what stands before a message; questions that nobody heard, and what follows them, ask now."""
-        arrivals, is_asked = list[Arrival](), False
+        arrivals, began_at = list[Arrival](), None
         missed_since = await self._backfill.missed_since(event.key.platform, event.key.workspace) if earlier else None
         for each in earlier:
-            asks = self._policy.asks(each)
-            is_missed = missed_since is not None and each.created_at >= missed_since
-            is_asked = is_asked or (asks == "yes" and is_missed)
-            arrivals.append(self._arrival(each, asks if is_asked else "no"))
+            asks = self._asks_late(each, what_may_ask(each, began_at, missed_since, is_gap=False))
+            if asks == "yes":
+                began_at = began_at or each.created_at
+            arrivals.append(self._arrival(each, asks))
         return arrivals
 
     async def _record_message(self, event: MessagePosted, asks: Asks) -> None:

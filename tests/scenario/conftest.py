@@ -3,11 +3,13 @@
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from discord.gateway import KeepAliveHandler
 
 from backscroll.bot import answering, cli, delivery
 from tests.scenario.forks import Forks
@@ -24,6 +26,13 @@ class Called:
 
 
 Call = Callable[..., Called]
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeat() -> Iterator[None]:
+    """Refuse a test after which a heartbeat of discord.py goes on: a thread, which would fail some later test."""
+    yield
+    assert [each for each in threading.enumerate() if isinstance(each, KeepAliveHandler)] == []
 
 
 @pytest.fixture(scope="session")

@@ -511,7 +511,7 @@ async def test_bot_stops_while_discord_makes_it_wait(home: Home, monkeypatch: py
     async with on_stage(home.sqlite_url, handler=done) as stage:
         stage.discord.fail("POST", "*", Fault.rate_limited(20, is_global=True), times=9)
         await stage.discord.say(stage.anna, stage.general, "hello <@BOT>")
-        await stage.until(lambda: len(stage.discord.calls_of("POST", "*")) >= 2)
+        await stage.until(lambda: stage.discord.calls_of("POST", "*"))
         began_at = loop.time()
     assert loop.time() - began_at < 3
 

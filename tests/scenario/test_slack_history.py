@@ -149,7 +149,7 @@ async def test_unlisted_app_waits_between_pages_as_slack_asks(home: Home, monkey
             stage.slack.non_marketplace = False  # the minute is over
             return 0.5
 
-        monkeypatch.setattr(api, "_seconds", wait)
+        monkeypatch.setattr(api, "retry_after_s", wait)
         monkeypatch.setattr(backfill, "EARLIER_S", 0.2)
         await stage.slack.say(anna, root.channel, "well, <@BOT>?", thread=root)
         await stage.answered(root.channel)

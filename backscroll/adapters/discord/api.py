@@ -19,6 +19,7 @@ import aiohttp
 import discord
 
 from backscroll.adapters.discord.library import LIBRARY, find_gateway
+from backscroll.adapters.http import is_near, retry_after_s
 from backscroll.errors import AdapterError, AdapterUnavailableError
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class DiscordApi:
 
     async def __aenter__(self) -> Self:
         self._library.enter_context(LIBRARY.used(self._base_url))
-        self._files = aiohttp.ClientSession(trust_env=not self.is_near)
+        self._files = aiohttp.ClientSession(trust_env=self._base_url is None or not is_near(self._base_url))
         return self
 
     async def __aexit__(
@@ -120,11 +121,6 @@ class DiscordApi:
         if self._files is None:
             raise RuntimeError("the API is used outside `async with`")
         return self._files
-
-    @property
-    def is_near(self) -> bool:
-        """Whether it is on this computer, as what stands in for Discord is."""
-        return self._base_url is not None and urlsplit(self._base_url).hostname in ("127.0.0.1", "::1", "localhost")
 
     @property
     def schemes(self) -> frozenset[str]:
@@ -160,6 +156,12 @@ class DiscordApi:
         given: dict[str, Any] = {} if body is None else {"json": body}
         return await self._ask(method, path, places, query, given)
 
+    async def message(self, channel_id: str, message_id: str) -> dict[str, Any]:
+        """Return a message as it stands; empty when what comes is none. Errors as `call`."""
+        path = "/channels/{channel_id}/messages/{message_id}"
+        told = await self.call("GET", path, channel_id=channel_id, message_id=message_id)
+        return told if isinstance(told, dict) else {}
+
     async def upload(
         self, path: str, body: dict[str, Any], name: str, content: bytes, *, method: str = "POST", **places: str
     ) -> Any:
@@ -182,15 +184,9 @@ class DiscordApi:
         try:
             async with asyncio.timeout(CALL_S):
                 await client.login(self._token)
-        except discord.LoginFailure:
-            await client.close()
-            raise _refused_token("the login") from None
-        except Exception as error:  # noqa: BLE001  # each becomes one of ours, or goes on
+        except BaseException as error:  # noqa: BLE001  # each becomes one of ours, or goes on
             await client.close()
             raise _read(error, "the login") from None
-        except asyncio.CancelledError:
-            await client.close()
-            raise
         self._client = client
         flags, user = client.application_flags, client.user
         if user is None or client.application_id is None:
@@ -246,6 +242,8 @@ def made_in(told: Any) -> str:
 def _read(error: BaseException, what: str) -> BaseException:
     """Say a library's error in ours; what is none of theirs stays as it is."""
     match error:
+        case discord.LoginFailure():
+            return _refused_token(what)
         case discord.RateLimited():
             return AdapterUnavailableError(
                 f"Discord asks to wait with {what}.", retry_after_s=error.retry_after, is_certain=True
@@ -253,7 +251,7 @@ def _read(error: BaseException, what: str) -> BaseException:
         case discord.HTTPException(status=401, code=code) if code != WEBHOOK_TOKEN_OVER:
             return _refused_token(what)
         case discord.HTTPException(status=429):
-            wait_s = _seconds(error.response.headers.get("Retry-After"))
+            wait_s = retry_after_s(error.response.headers.get("Retry-After"))
             return AdapterUnavailableError(f"Discord asks to wait with {what}.", retry_after_s=wait_s, is_certain=True)
         case discord.HTTPException(status=status) if status >= 500:
             return AdapterUnavailableError(f"Discord answered {what} with status {status}.")
@@ -276,10 +274,3 @@ def _refused_token(what: str) -> TokenRefusedError:
         retry_after_s=TOKEN_RETRY_S,
         is_certain=True,
     )
-
-
-def _seconds(header: str | None) -> float:
-    try:
-        return min(max(float(header or 1), 0.05), 3_600.0)
-    except ValueError:
-        return 1.0

@@ -30,17 +30,15 @@ class Chains:
         self._read: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
         self.inbox: Inbox | None = None
 
-    def hold(self, place: Place) -> bool:
-        """Tell whether the chains of a place are its conversations: by the settings, or since it has no threads."""
-        return place.kind == "channel" and (self._everywhere or not place.opens_threads)
-
     async def root(self, message: dict[str, Any], place: Place, *, asks: bool) -> str | None:
         """Return the message that a message's chain began with; None when it begins one.
+
+        Chains are a place's conversations by the settings, or where it has no threads.
 
         Args: asks: whether a chain that is not kept is read, as far as it goes.
         Raises: AdapterUnavailableError, StorageUnavailableError.
         """
-        if not self.hold(place):
+        if place.kind != "channel" or (place.opens_threads and not self._everywhere):
             return None
         above, found = _replied_to(message, place), list[dict[str, Any]]()
         root: str | None = None
@@ -76,17 +74,17 @@ class Chains:
     async def _message(self, reply: dict[str, Any], place: Place, message_id: str) -> dict[str, Any] | None:
         """Return what was replied to, which mostly comes along with the reply; None when it is gone."""
         along = reply.get("referenced_message")
-        if isinstance(along, dict) and along.get("id") == message_id:
-            is_whole = along.get("type") != _REPLY or "message_reference" in along
-            if is_whole:
-                return along
+        if isinstance(along, dict) and along.get("id") == message_id and _is_whole(along):
+            return along
         try:
-            told = await self._api.call(
-                "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=place.id, message_id=message_id
-            )
+            return await self._api.message(place.id, message_id) or None
         except RefusedError:
             return None
-        return told if isinstance(told, dict) else None
+
+
+def _is_whole(along: dict[str, Any]) -> bool:
+    """Tell whether a message that came along with a reply says to what it replies, if it is one itself."""
+    return along.get("type") != _REPLY or "message_reference" in along
 
 
 def _replied_to(message: dict[str, Any], place: Place) -> str | None:

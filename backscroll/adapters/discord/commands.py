@@ -26,6 +26,7 @@ from backscroll.adapters.discord.api import (
     made_in,
 )
 from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, instant, snowflake_in
+from backscroll.adapters.discord.translate import name_of
 from backscroll.adapters.events import MessagePosted
 from backscroll.adapters.fields import Fields, MalformedError, list_in, need, object_in, text_in, unstorable
 from backscroll.adapters.lanes import Lanes
@@ -301,14 +302,13 @@ def _question(data: Fields, command: Fields, place: Place, interaction_id: str, 
     user = object_in(member, "member.user") or need(object_in, data, "user")
     options = [each for each in list_in(command, "data.options") or [] if isinstance(each, dict)]
     option = next((each for each in options if each.get("name") == OPTION), {"value": ""})
-    told = (member.get("nick"), user.get("global_name"), user.get("username"))
     return MessagePosted(
         key=place.key(interaction_id),
         external=ExternalId(PLATFORM, place.guild, place.id, interaction_id),
         author_id=need(snowflake_in, user, "user.id"),
         text=need(text_in, option, "data.options[].value"),
         created_at=instant(interaction_id),
-        author_name=next((each for each in told if isinstance(each, str) and each), None),
+        author_name=name_of(user, member),
         author_kind="bot" if user.get("bot") is True else "person",
         mentions_bot=True,
         is_direct=place.kind == "direct",

@@ -157,19 +157,23 @@ class Gateway:
 async def _close(client: discord.Client) -> None:
     """Close a client, and wait for its heartbeats, which are threads, to end."""
     beats = _beats_of(client)
-    with contextlib.suppress(Exception):  # whatever state it is in, it is left
-        async with asyncio.timeout(CLOSE_S):
-            await client.close()
-    # A connection that was cut off while it was made has one already, and discord.py no longer knows of it.
-    for beat in {*beats, *_beats_of(client)}:
-        beat.stop()
+    try:
+        with contextlib.suppress(Exception):  # whatever state it is in, it is left
+            async with asyncio.timeout(CLOSE_S):
+                await client.close()
+    finally:
+        # A connection that was cut off while it was made has one already, and discord.py no longer knows of it.
+        beats |= _beats_of(client)
+        for beat in beats:
+            beat.stop()
+    for beat in beats:
         await asyncio.to_thread(beat.join, CLOSE_S)
 
 
-def _beats_of(client: discord.Client) -> list[discord.gateway.KeepAliveHandler]:
+def _beats_of(client: discord.Client) -> set[discord.gateway.KeepAliveHandler]:
     beats = [each for each in threading.enumerate() if isinstance(each, discord.gateway.KeepAliveHandler)]
     # Nothing else says whose it is.
-    return [beat for beat in beats if getattr(beat.ws, "_connection", None) is client._connection]  # noqa: SLF001
+    return {beat for beat in beats if getattr(beat.ws, "_connection", None) is client._connection}  # noqa: SLF001
 
 
 def _refusal(code: int) -> AdapterError:

@@ -11,7 +11,7 @@ from typing import Any
 from backscroll.adapters.discord.api import UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, DiscordApi, RefusedError
 from backscroll.adapters.discord.chains import Chains
 from backscroll.adapters.discord.names import GuildNames
-from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, snowflake
+from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, number, snowflake
 from backscroll.adapters.discord.text import emoji_of, emoji_path
 from backscroll.adapters.discord.translate import MalformedError, message_event
 from backscroll.adapters.events import Event, PlaceDeleted
@@ -73,8 +73,7 @@ class History:
                 channel_id=channel_id,
                 query={"after": after, "limit": str(PAGE_COUNT)},
             )
-            page = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-            page.sort(key=_number)
+            page = sorted(_objects(told), key=_number)
             if page:
                 yield page
             if len(page) < PAGE_COUNT:
@@ -83,9 +82,8 @@ class History:
 
     async def is_gone(self, external: ExternalId) -> bool:
         """Tell whether a message was taken away. Errors as `DiscordApi.call`."""
-        path = "/channels/{channel_id}/messages/{message_id}"
         try:
-            await self._api.call("GET", path, channel_id=external.channel, message_id=external.id)
+            await self._api.message(external.channel, external.id)
         except RefusedError as error:
             if error.code in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL):  # with a thread goes what stood in it
                 return True
@@ -96,36 +94,34 @@ class History:
         """Return who has put an emoji on a message. Errors as `DiscordApi.call`."""
         found: dict[str, None] = {}
         for drawn in await self._drawn(external, emoji):
-            after = ""
-            while True:
-                told = await self._api.call(
-                    "GET",
-                    "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
-                    channel_id=external.channel,
-                    message_id=external.id,
-                    emoji=drawn,
-                    query={"limit": str(PAGE_COUNT)} | ({"after": after} if after else {}),
-                )
-                users = (
-                    [str(each.get("id")) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-                )
-                found |= dict.fromkeys(users)
-                if len(users) < PAGE_COUNT:
-                    break
-                after = users[-1]
+            async for user_id in self._who_stands_for(external, drawn):
+                found[user_id] = None
         return list(found)
+
+    async def _who_stands_for(self, external: ExternalId, drawn: str) -> AsyncIterator[str]:
+        """Read the users of an emoji as Discord writes it, page by page."""
+        query = {"limit": str(PAGE_COUNT)}
+        while True:
+            told = await self._api.call(
+                "GET",
+                "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
+                channel_id=external.channel,
+                message_id=external.id,
+                emoji=drawn,
+                query=query,
+            )
+            page = [str(each.get("id")) for each in _objects(told)]
+            for user_id in page:
+                yield user_id
+            if len(page) < PAGE_COUNT:
+                return
+            query["after"] = page[-1]
 
     async def _drawn(self, external: ExternalId, emoji: str) -> list[str]:
         """Return how Discord itself writes an emoji on a message: of characters it tells some by how they are drawn."""
         if emoji.isdigit():
             return [emoji_path(emoji)]
-        told = await self._api.call(
-            "GET",
-            "/channels/{channel_id}/messages/{message_id}",
-            channel_id=external.channel,
-            message_id=external.id,
-        )
-        reactions = told.get("reactions") if isinstance(told, dict) else None
+        reactions = (await self._api.message(external.channel, external.id)).get("reactions")
         written = [each.get("emoji") for each in reactions or () if isinstance(each, dict)]
         return [each["name"] for each in written if isinstance(each, dict) and emoji_of(each, "emoji") == emoji]
 
@@ -150,12 +146,10 @@ class History:
     async def _beginning(self, key: ThreadKey, above: Place) -> list[Message]:
         """Return what a thread or chain began from, where it stands above it."""
         try:
-            told = await self._api.call(
-                "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=above.id, message_id=key.thread
-            )
+            told = await self._api.message(above.id, key.thread)
         except RefusedError:  # it was deleted, or the thread is a forum's, whose beginning stands in it
             return []
-        return [told] if isinstance(told, dict) else []
+        return [told] if told else []
 
     async def _read(self, messages: Sequence[Message], place: Place, root: str | None = None) -> list[Event]:
         us = await self._places.identity(place.guild)
@@ -175,6 +169,9 @@ def _guild(key: ThreadKey) -> str | None:
     return None if key.workspace == DIRECT else key.workspace
 
 
+def _objects(told: Any) -> list[dict[str, Any]]:
+    return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
 def _number(message: Message) -> int:
-    message_id = message.get("id")
-    return int(message_id) if isinstance(message_id, str) and message_id.isdecimal() else 0
+    return number(str(message.get("id")))

@@ -28,6 +28,7 @@ _IDS, _DIGITS = 1 << 64, 20
 _TEXT, _DM, _GROUP_DM, _NEWS = 0, 1, 3, 5
 _THREADS = (10, 11, 12)
 _FORUMS = (15, 16)
+_Channel = discord.abc.GuildChannel | discord.Thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class PlaceBook:
     def role_name(self, guild_id: str | None, role_id: str) -> str | None:
         """Return what a role is called."""
         guild = self._guild(guild_id)
-        role = guild.get_role(_number(role_id)) if guild is not None else None
+        role = guild.get_role(number(role_id)) if guild is not None else None
         return None if role is None else role.name
 
     def channel_name(self, channel_id: str) -> str | None:
@@ -136,24 +137,17 @@ class PlaceBook:
     def is_readable(self, channel_id: str) -> bool:
         """Tell whether the bot may read what was said in a channel, as far as that is known."""
         channel = self._cached(channel_id)
-        is_lost = isinstance(channel, discord.Thread) and channel.parent is None
-        me = None if channel is None or is_lost else channel.guild.me
-        return channel is None or me is None or channel.permissions_for(me).read_message_history
+        return channel is None or _may_read(channel) is not False
 
     def changed_since(self, guild_id: str, since: datetime) -> list[ThreadKey]:
         """Return the channels and active threads of a guild in which something was said since, as the bot may read."""
         guild, from_id = self._guild(guild_id), int(snowflake(since))
-        if guild is None or guild.me is None:
-            return []
-        channels: list[discord.abc.GuildChannel | discord.Thread] = [*guild.channels, *guild.threads]
+        channels: list[_Channel] = [] if guild is None else [*guild.channels, *guild.threads]
         found = []
         for channel in channels:
             last_id = getattr(channel, "last_message_id", None) or 0
             is_forum = isinstance(channel, discord.ForumChannel)  # whose posts are threads
-            is_lost = isinstance(channel, discord.Thread) and channel.parent is None  # and may not be read either
-            if last_id < from_id or is_forum or is_lost:
-                continue
-            if not channel.permissions_for(guild.me).read_message_history:
+            if last_id < from_id or is_forum or not _may_read(channel):
                 continue
             place = _place(channel)
             thread = place.id if place.kind == "thread" else place.channel
@@ -161,10 +155,10 @@ class PlaceBook:
         return found
 
     def _guild(self, guild_id: str | None) -> discord.Guild | None:
-        return None if self._client is None else self._client.get_guild(_number(guild_id or ""))
+        return None if self._client is None else self._client.get_guild(number(guild_id or ""))
 
-    def _cached(self, channel_id: str) -> "discord.abc.GuildChannel | discord.Thread | None":
-        channel = None if self._client is None else self._client.get_channel(_number(channel_id))
+    def _cached(self, channel_id: str) -> "_Channel | None":
+        channel = None if self._client is None else self._client.get_channel(number(channel_id))
         return channel if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else None
 
     def _told(self, channel_id: str, guild_id: str, told: dict[str, Any]) -> Place:
@@ -210,7 +204,14 @@ def instant(message_id: str) -> datetime:
     return datetime.fromtimestamp(EPOCH_MS / 1000, UTC) + timedelta(milliseconds=int(message_id) >> 22)
 
 
-def _place(channel: "discord.abc.GuildChannel | discord.Thread") -> Place:
+def _may_read(channel: _Channel) -> bool | None:
+    """Tell whether the bot may read what was said in a channel; None where nobody can tell."""
+    is_lost = isinstance(channel, discord.Thread) and channel.parent is None
+    me = None if is_lost else channel.guild.me
+    return None if me is None else channel.permissions_for(me).read_message_history
+
+
+def _place(channel: _Channel) -> Place:
     guild = str(channel.guild.id)
     if not isinstance(channel, discord.Thread):
         opens = channel.type.value in (_TEXT, _NEWS)
@@ -227,5 +228,6 @@ def _place(channel: "discord.abc.GuildChannel | discord.Thread") -> Place:
     )
 
 
-def _number(channel_id: str) -> int:
-    return int(channel_id) if is_snowflake(channel_id) else 0
+def number(value: str) -> int:
+    """Return an id as the number that it is, in the order of time; 0 for what is none."""
+    return int(value) if is_snowflake(value) else 0

@@ -23,6 +23,7 @@ from backscroll.adapters.discord.translate import (
     MalformedError,
     deleted_events,
     edited_event,
+    mentions,
     message_event,
     place_event,
     reaction_event,
@@ -30,6 +31,7 @@ from backscroll.adapters.discord.translate import (
 from backscroll.adapters.events import Event, MessagePosted
 from backscroll.adapters.fields import Fields, need, object_in, unstorable
 from backscroll.adapters.lanes import Lanes
+from backscroll.adapters.rejecting import put_aside
 from backscroll.errors import AdapterUnavailableError, EchoPendingError, StorageError, StorageUnavailableError, named
 from backscroll.storage.values import utc_now
 
@@ -46,7 +48,6 @@ TASK = "an event of Discord's"
 """What the tasks are called that keep events."""
 
 TOLD_EVERY_S = 60.0
-_REASON_LENGTH = 500
 _TICK = timedelta(microseconds=1)
 _MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK")
 _REACTIONS = (
@@ -220,19 +221,14 @@ class Receiver:
         return [] if found is None else [found]
 
     async def _posted(self, data: Fields, place: Place, us: Identity, names: GuildNames) -> MessagePosted | None:
-        posted = message_event(data, place, us, names)
-        if posted is not None and self._chains.hold(place):
-            asks = posted.mentions_bot or _replies_to(data, us.user_id)
-            root = await self._chains.root(data, place, asks=asks)
-            posted = message_event(data, place, us, names, root=root)
+        asks = mentions(data, us) or _replies_to(data, us.user_id)
+        root = await self._chains.root(data, place, asks=asks)
+        posted = message_event(data, place, us, names, root=root)
         return None if posted is None else replace(posted, token=self._nonces.token_of(posted.token))
 
     async def _put_aside(self, reason: str, payload: dict[str, Any]) -> None:
         log.warning("An event of Discord's is put aside: %s", reason)
-        try:
-            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], payload)
-        except (ValueError, RecursionError):  # it is no JSON that a database could hold
-            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], {"text": _written(payload)})
+        await put_aside(self._inbox, PLATFORM, reason, payload)
 
     async def _patiently(self, step: Callable[P, Awaitable[None]], *args: P.args, **options: P.kwargs) -> None:
         """Take a step again and again while the storage, or Discord, does not answer."""
@@ -274,10 +270,3 @@ def _replies_to(message: Fields, user_id: str) -> bool:
     above = message.get("referenced_message")
     author = above.get("author") if isinstance(above, dict) else None
     return isinstance(author, dict) and author.get("id") == user_id
-
-
-def _written(payload: Any) -> str:
-    try:
-        return json.dumps(payload, default=str)
-    except (ValueError, RecursionError):
-        return "It is nested too deeply to be written down."

@@ -87,7 +87,7 @@ def message_event(
         created_at=_instant(message_id),
         author_name=people.get(str(author.get("id"))),
         author_kind=kind,
-        mentions_bot=_mentions(message, us),
+        mentions_bot=mentions(message, us),
         is_direct=place.kind == "direct",
         is_reply=place.kind != "direct" and key.thread != message_id,
         channel_name=place.channel_name,
@@ -187,7 +187,8 @@ def _author_kind(message: Fields, author: Fields, us: Identity) -> AuthorKind:
     return "bot" if author.get("bot") is True or message.get("webhook_id") else "person"
 
 
-def _mentions(message: Fields, us: Identity) -> bool:
+def mentions(message: Fields, us: Identity) -> bool:
+    """Tell whether a message calls on the bot by its name, or by the role that is its alone."""
     mentioned = [each.get("id") for each in list_in(message, "message.mentions") or [] if isinstance(each, dict)]
     roles = list_in(message, "message.mention_roles") or []
     return us.user_id in mentioned or (us.role_id is not None and us.role_id in roles)
@@ -196,14 +197,15 @@ def _mentions(message: Fields, us: Identity) -> bool:
 def _people(message: Fields, author: Fields) -> dict[str, str]:
     """Return the names of the author and of whom a message mentions: in this server, else everywhere."""
     member = message.get("member")
-    people = {str(author.get("id")): _name(author, member)}
+    people = {str(author.get("id")): name_of(author, member)}
     for each in list_in(message, "message.mentions") or []:
         if isinstance(each, dict):
-            people[str(each.get("id"))] = _name(each, each.get("member"))
+            people[str(each.get("id"))] = name_of(each, each.get("member"))
     return {user_id: name for user_id, name in people.items() if name is not None}
 
 
-def _name(user: Fields, member: Any) -> str | None:
+def name_of(user: Fields, member: Any) -> str | None:
+    """Return what somebody is called: in this server, else everywhere."""
     nick = member.get("nick") if isinstance(member, dict) else None
     told = (nick, user.get("global_name"), user.get("username"))
     return next((name for name in told if isinstance(name, str) and name), None)
@@ -281,7 +283,9 @@ __all__ = [
     "edited_event",
     "external_in",
     "is_said",
+    "mentions",
     "message_event",
+    "name_of",
     "place_event",
     "reaction_event",
 ]

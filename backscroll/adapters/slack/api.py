@@ -8,12 +8,12 @@ import asyncio
 import logging
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from backscroll.adapters.http import is_near, retry_after_s
 from backscroll.errors import AdapterError, AdapterUnavailableError
 
 CALL_S = 20.0
@@ -77,7 +77,7 @@ class SlackApi:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CALL_S)
-        self._session = aiohttp.ClientSession(timeout=timeout, trust_env=not self.is_near)
+        self._session = aiohttp.ClientSession(timeout=timeout, trust_env=not is_near(self.base_url))
         return self
 
     async def __aexit__(
@@ -93,17 +93,12 @@ class SlackApi:
             raise RuntimeError("the API is used outside `async with`")
         return self._session
 
-    @property
-    def is_near(self) -> bool:
-        """Whether it is on this computer, as what stands in for Slack is."""
-        return urlsplit(self.base_url).hostname in ("127.0.0.1", "::1", "localhost")
-
     def client(self, token: str | None = None) -> AsyncWebClient:
         """Make slack_sdk's client for a token."""
         client = AsyncWebClient(
             token=token, base_url=self.base_url, session=self.session, retry_handlers=[], logger=SILENT
         )
-        if self.is_near:  # slack_sdk takes HTTPS_PROXY for this computer too, and does not read NO_PROXY
+        if is_near(self.base_url):  # slack_sdk takes HTTPS_PROXY for this computer too, and does not read NO_PROXY
             client.proxy = None
         return client
 
@@ -154,7 +149,7 @@ class SlackApi:
         data = getattr(answer, "data", None)
         word = data.get("error") if isinstance(data, dict) else None
         if status == 429 or word in ("ratelimited", "rate_limited"):
-            wait_s = _seconds(answer.headers.get("Retry-After"))
+            wait_s = retry_after_s(answer.headers.get("Retry-After"))
             self._not_before[gate] = asyncio.get_running_loop().time() + wait_s
             return AdapterUnavailableError(f"Slack asks to wait with {method}.", retry_after_s=wait_s, is_certain=True)
         if not isinstance(word, str) or status >= 500 or word in _PASSING_ERRORS:
@@ -167,10 +162,3 @@ class SlackApi:
                 is_certain=True,
             )
         return RefusedError(method, word, channel or None)
-
-
-def _seconds(header: str | None) -> float:
-    try:
-        return min(max(float(header or 1), 0.05), 3_600.0)
-    except ValueError:
-        return 1.0

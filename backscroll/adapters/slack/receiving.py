@@ -5,7 +5,6 @@ Whether a delivery is a retry makes no difference: storage keeps each message on
 """
 
 import asyncio
-import json
 import logging
 import re
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from backscroll.adapters.base import Inbox
 from backscroll.adapters.fields import MalformedError, id_in, need, object_in, text_in, unstorable
 from backscroll.adapters.lanes import Lanes
+from backscroll.adapters.rejecting import put_aside
 from backscroll.adapters.slack.assistant import Assistant
 from backscroll.adapters.slack.lanes import lane_of
 from backscroll.adapters.slack.names import NameBook
@@ -38,7 +38,6 @@ ACK_S = 2.6
 
 NEW = "/new"
 SECOND = timedelta(seconds=1)
-_REASON_LENGTH = 500
 # Anything else might be somebody's words, and is not logged.
 _EVENT_ID = re.compile(r"Ev[A-Za-z0-9]{1,40}")
 
@@ -101,11 +100,7 @@ class Receiver:
         Raises: StorageUnavailableError: it is not kept.
         """
         log.warning("Slack's event %s is put aside: %s", _event_id(body), reason)
-        payload = body if isinstance(body, dict) else {"payload": body}
-        try:
-            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], payload)
-        except (ValueError, RecursionError):  # it is no JSON that a database could hold
-            await self._inbox.reject(PLATFORM, reason[:_REASON_LENGTH], {"text": _written(body)})
+        await put_aside(self._inbox, PLATFORM, reason, body)
 
     async def _take_event(self, body: dict[str, Any]) -> None:
         event = need(object_in, body, "event")
@@ -168,15 +163,6 @@ def _assistant_thread(event: dict[str, Any], workspace: Workspace) -> tuple[Thre
     context = object_in(thread, "event.assistant_thread.context") or {}
     key = ThreadKey(PLATFORM, workspace.us.workspace, channel, timestamp)
     return key, context, event["type"] == "assistant_thread_started"
-
-
-def _written(body: Any) -> str:
-    if isinstance(body, bytes):
-        return body.decode(errors="replace")
-    try:
-        return json.dumps(body, default=str)
-    except (ValueError, RecursionError):
-        return "It is nested too deeply to be written down."
 
 
 def _agent_view(event: dict[str, Any], workspace: Workspace) -> tuple[ThreadKey, dict[str, Any] | None]:

@@ -202,7 +202,7 @@ class MessageCalls(SendingCalls):
     async def _keep_arrival(self, thread_id: str, arrival: Arrival) -> Recorded:
         wanted_by = arrival.key if arrival.fetches else None
         message, is_new = await self._append(thread_id, arrival.message, arrival.external, wanted_by)
-        is_due = await self._is_due(thread_id, arrival, message, is_new=is_new) and (is_new or not arrival.is_late)
+        is_due = await self._is_due(thread_id, arrival, message, is_new=is_new)
         asked = is_due and await self._ask(thread_id, message.id, arrival)
         return Recorded(thread_id, message, is_new, asked)
 
@@ -230,11 +230,13 @@ class MessageCalls(SendingCalls):
         return thread.id
 
     async def _is_due(self, thread_id: str, arrival: Arrival, message: Message, *, is_new: bool) -> bool:
-        if message.deleted_at is not None or arrival.asks == "no":
+        if message.deleted_at is not None or arrival.asks == "no" or (arrival.is_late and not is_new):
             return False
-        rows = await self.query("answers", {"thread_id": thread_id}) if arrival.asks == "if_joined" else []
-        if arrival.asks == "yes" or is_new or not rows:
-            return arrival.asks == "yes" or bool(rows)
+        if arrival.asks == "yes":
+            return True
+        rows = await self.query("answers", {"thread_id": thread_id})
+        if is_new or not rows:
+            return bool(rows)
         first = await self._message_row(min(rows, key=lambda row: row["position"])["message_id"])
         return follows(message, None if first is None else message_of(first).sequence)
 

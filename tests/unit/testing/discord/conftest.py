@@ -1,6 +1,7 @@
 """A fake Discord, and the real discord.py on it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import aiohttp
 import discord
 import pytest
 import yarl
-from discord.gateway import DiscordWebSocket
+from discord.gateway import DiscordWebSocket, KeepAliveHandler
 from discord.http import Route
 
 from backscroll.testing import FakeDiscord
@@ -44,6 +45,16 @@ def addresses() -> Iterator[None]:
     rest, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     yield
     Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = rest, gateway
+
+
+@pytest.fixture(autouse=True)
+def heartbeats() -> Iterator[None]:
+    """End the heartbeats that discord.py forgets: threads, which would fail some later test."""
+    yield
+    for each in threading.enumerate():
+        if isinstance(each, KeepAliveHandler):
+            each.stop()
+            each.join(5)
 
 
 @pytest.fixture
