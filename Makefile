@@ -31,7 +31,7 @@ bench: $(STAMP) ## measure against the raw drivers; ARGS="append"
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 lock: $(STAMP) ## write the lock files anew; ARGS="--upgrade"
-	@$(COMPILE) --group dev --output-file requirements.lock $(ARGS)
+	@$(COMPILE) --group dev --all-extras --output-file requirements.lock $(ARGS)
 	@$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock $(ARGS)
 
 clean: ## remove the virtual environment and the tools' caches; kept conversations stay

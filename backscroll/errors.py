@@ -9,6 +9,7 @@
     │   ├── StoreClosedError
     │   ├── ThreadNotFoundError
     │   ├── ThreadExistsError
+    │   ├── MessageNotFoundError
     │   ├── MessageExistsError
     │   ├── AliasInUseError
     │   ├── SearchTimeoutError
@@ -64,6 +65,10 @@ class ThreadNotFoundError(StorageError):
 
 class ThreadExistsError(StorageError):
     """A thread with this id exists already."""
+
+
+class MessageNotFoundError(StorageError):
+    """No message has this id."""
 
 
 class MessageExistsError(StorageError):

@@ -9,13 +9,16 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from backscroll.adapters.events import Event, MessagePosted
 from backscroll.errors import AdapterError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
 from backscroll.storage.records import Part
+
+Verdict = Literal["decided", "decided_before", "expired", "not_allowed", "unknown"]
+"""What became of somebody's decision. `not_allowed`: they may not decide this one."""
 
 IsKept = Callable[[ExternalId], Awaitable[bool]]
 """Tells whether a message of the platform is stored."""
@@ -76,6 +79,15 @@ class Inbox(Protocol):
         None when it is not kept, or its thread lives at no key of the message's platform and workspace any more.
 
         Raises: StorageUnavailableError: nobody knows.
+        """
+
+    async def decide(self, approval_id: str, user_id: str, *, approved: bool) -> Verdict:
+        """Keep what somebody decided of an approval; when this returns, it is committed. The first decision stands.
+
+        Acknowledge it after this, and tell a person whose decision does not count why.
+
+        Args: approval_id: the id that the buttons of the post carry.
+        Raises: StorageUnavailableError: it is not kept, or nobody knows: acknowledge nothing.
         """
 
     async def recent_threads(self, limit: int) -> list[Thread]:
@@ -164,7 +176,17 @@ class Adapter(ABC):
 
     @abstractmethod
     async def post(self, question: Question, part: Part) -> ExternalId:
-        """Post one part with its token where the question's thread lives, and return where it stands."""
+        """Post one part with its token where the question's thread lives, and return where it stands.
+
+        A part of kind `approval` is posted with buttons to approve and to reject, which carry `part.message_id`: what
+        people press is handed to `Inbox.decide`.
+        """
+
+    async def close_approval(self, key: ThreadKey, external: ExternalId, text: str) -> None:
+        """Let a post that asked for an approval say how it was decided, and take its buttons away.
+
+        Harmless when repeated, and when the post is gone.
+        """
 
     async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
         """Post a file, and return where the post stands."""

@@ -12,10 +12,11 @@ from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
 
 Asks = Literal["yes", "if_joined", "no"]
-AnswerState = Literal["waiting", "running", "sending", "sent", "failed", "skipped"]
+AnswerState = Literal["waiting", "running", "suspended", "sending", "sent", "failed", "skipped"]
 FinalState = Literal["sent", "failed", "skipped"]
 PartState = Literal["waiting", "sent"]
-PartKind = Literal["text", "stream", "file"]
+PartKind = Literal["text", "stream", "file", "approval"]
+Outcome = Literal["approved", "rejected", "expired"]
 UNFINISHED: tuple[AnswerState, ...] = ("waiting", "running", "sending")
 
 AGENT_ANSWERS = 2
@@ -107,7 +108,7 @@ class Part:
 
     What a `waiting` part waits for: without `external` to be posted; with one to be changed to its text, or to be taken
     away where that is empty. A `stream` may have been posted without its token; a `file` is the message's attachment
-    number `position`, from 1.
+    number `position`, from 1. An `approval` has buttons, which carry its message's id: so its approval is named.
     """
 
     message_id: str
@@ -118,6 +119,23 @@ class Part:
     external: ExternalId | None = None
     kind: PartKind = "text"
     position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A question to people that an answer waits for. `number` counts those of its answer, from 1.
+
+    Its `id` is the id of the message that asks. `outcome` is None as long as it is open.
+    """
+
+    id: str
+    answer_id: str
+    number: int
+    outcome: Outcome | None
+    decided_by: str | None
+    decided_at: datetime | None
+    created_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

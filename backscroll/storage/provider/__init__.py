@@ -5,11 +5,12 @@ class with only these six is a whole provider. A backend overrides what it can d
 All of it is proved by `tests/contract/`, which runs on every provider.
 
     Primitives → Rows → ThreadCalls → AliasCalls → AnswerCalls → SendingCalls → MessageCalls → ReactionCalls
-    → RejectedCalls → SearchCalls → StatsCalls → FileCalls → PlaceCalls
+    → RejectedCalls → SearchCalls → StatsCalls → FileCalls → PlaceCalls → BlockCalls → ConversationCalls
+    → AgentCalls → FeedbackCalls → StateCalls → ForkCalls → ApprovalCalls → CheckpointCalls
 """
 
-from backscroll.storage.provider.places import PlaceCalls
+from backscroll.storage.provider.checkpoints import CheckpointCalls
 
 
-class StorageProvider(PlaceCalls):
+class StorageProvider(CheckpointCalls):
     """A storage backend: the six primitives, and every call of the contract."""

@@ -17,7 +17,7 @@ from backscroll.storage.sql.engine import Connection, Database
 from backscroll.storage.sql.tables import metadata
 from backscroll.storage.sql.url import is_memory, shown
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The newest migration that this release has; its file is named after it."""
 
 # Any number that no other program's advisory lock in the same database is likely to be.

@@ -1,6 +1,7 @@
 """The tables, as this release uses them. `migrations/` makes them; a test holds both to the same schema.
 
-The indexes over `search_text` and `search_words` stand in the migrations alone: `search.py` says how they are asked.
+`agent_tables.py` has those of what agents leave behind. The indexes over `search_text` and `search_words` stand in the
+migrations alone: `search.py` says how they are asked.
 
 People query `threads`, `messages` and `message_reactions` by hand, so their columns keep their names.
 """
@@ -32,12 +33,14 @@ metadata = MetaData()
 _OPEN = "state IN ('waiting', 'running', 'sending')"
 
 
-def _thread_id(**options: object) -> Column[str]:
+def thread_id_column(**options: object) -> Column[str]:
+    """Make the column of the thread that a row goes with."""
     reference = ForeignKey("threads.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED")
     return Column("thread_id", Key, reference, nullable=False, **options)  # type: ignore[arg-type]
 
 
-def _message_id(*, nullable: bool = False, primary_key: bool = False) -> Column[str]:
+def message_id_column(*, nullable: bool = False, primary_key: bool = False) -> Column[str]:
+    """Make the column of the message that a row goes with."""
     reference = ForeignKey("messages.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED")
     return Column("message_id", Key, reference, nullable=nullable, primary_key=primary_key)
 
@@ -75,6 +78,12 @@ threads = Table(
     Column("search_text", Text, nullable=False),
     Column("search_words", Text, nullable=False),
     UniqueConstraint("id", name="threads_id"),
+    Index(
+        "threads_forks",
+        "parent_id",
+        sqlite_where=text("parent_id IS NOT NULL"),
+        postgresql_where=text("parent_id IS NOT NULL"),
+    ),
     Index("threads_newest", "updated_at", "id"),
     Index("threads_newest_by_agent", "agent_name", "updated_at", "id"),
     Index("threads_newest_by_user", "user_id", "updated_at", "id"),
@@ -85,7 +94,7 @@ messages = Table(
     metadata,
     _number(),
     Column("id", Key, nullable=False),
-    _thread_id(),
+    thread_id_column(),
     Column("sequence", BigInteger, nullable=False),
     Column("role", Text, nullable=False),
     Column("content", Text, nullable=False),
@@ -124,7 +133,7 @@ message_parts = Table(
     "message_parts",
     metadata,
     # No message yet: the id was claimed by an edit, deletion or reaction that came before it (early_events).
-    _message_id(nullable=True),
+    message_id_column(nullable=True),
     Column("part", Integer, nullable=False),
     Column("token", Text),
     Column("text", Text),
@@ -158,7 +167,7 @@ Index(
 message_files = Table(
     "message_files",
     metadata,
-    _message_id(primary_key=True),
+    message_id_column(primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("type", Text, nullable=False),
@@ -193,7 +202,7 @@ dropped_files = Table(
 message_reactions = Table(
     "message_reactions",
     metadata,
-    _message_id(primary_key=True),
+    message_id_column(primary_key=True),
     Column("emoji", Key, primary_key=True),
     Column("user_id", Key, primary_key=True),
     # Orders the reactors of a message; given out under the lock of the thread's row.
@@ -206,7 +215,7 @@ message_reactions = Table(
 message_versions = Table(
     "message_versions",
     metadata,
-    _message_id(primary_key=True),
+    message_id_column(primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("content", Text, nullable=False),
     Column("content_blocks", Json),
@@ -216,7 +225,7 @@ message_versions = Table(
 thread_properties = Table(
     "thread_properties",
     metadata,
-    _thread_id(primary_key=True),
+    thread_id_column(primary_key=True),
     # SHA-256 of scope and name, and of the value's canonical JSON: names and values of any length fit an index.
     Column("name_hash", LargeBinary, primary_key=True),
     Column("value_hash", LargeBinary, nullable=False),
@@ -230,7 +239,7 @@ aliases = Table(
     "aliases",
     metadata,
     Column("alias", Key, primary_key=True),
-    _thread_id(index=True),
+    thread_id_column(index=True),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -238,8 +247,8 @@ answers = Table(
     "answers",
     metadata,
     Column("id", Key, primary_key=True),
-    _thread_id(),
-    _message_id(),
+    thread_id_column(),
+    message_id_column(),
     Column("position", BigInteger, nullable=False),
     Column("platform", Text, nullable=False),
     Column("workspace", Text, nullable=False),

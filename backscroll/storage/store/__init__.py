@@ -3,15 +3,16 @@
 Checks what it is given, connects at first use, and delegates; it knows no backend. Proved by `tests/contract/`, whose
 claims run through it, and `tests/unit/storage/test_store.py`.
 
-    opening → threads → messages → searches
+    opening → threads → messages → searches → blocks → agents → checkpoints
 """
 
-from backscroll.storage.store.searches import FoundMessage, StoreSearches
+from backscroll.storage.store.checkpoints import StoreCheckpoints
+from backscroll.storage.store.searches import FoundMessage
 
 __all__ = ["FoundMessage", "ThreadStore"]
 
 
-class ThreadStore(StoreSearches):
+class ThreadStore(StoreCheckpoints):
     """Threads and their messages, kept.
 
     `ThreadStore(url)` connects at first use, `await ThreadStore.create(url)` now; `ThreadStore(provider=p)` wraps any
