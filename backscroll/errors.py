@@ -11,6 +11,7 @@
     │   ├── ThreadExistsError
     │   ├── MessageNotFoundError
     │   ├── MessageExistsError
+    │   ├── MessageIndexError          also an IndexError and a ValueError
     │   ├── AliasInUseError
     │   ├── SearchTimeoutError
     │   ├── FileGoneError
@@ -73,6 +74,10 @@ class MessageNotFoundError(StorageError):
 
 class MessageExistsError(StorageError):
     """A message with this id exists already in another thread."""
+
+
+class MessageIndexError(StorageError, IndexError, ValueError):
+    """The thread has no message at this index."""
 
 
 class AliasInUseError(StorageError):

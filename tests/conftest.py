@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from tests.servers.postgres import Postgres, PostgresServer
 from tests.servers.prepared import PreparedDatabases, prepare
+from tests.servers.redis import RedisServer
 
 FOREIGN_VARIABLE = re.compile(
     r"BACKSCROLL_(?!TEST_).*|SLACK_.*|DISCORD_.*|PG[A-Z]+|(all|http|https|no)_proxy", re.IGNORECASE
@@ -64,6 +65,16 @@ async def prepared_postgres_url(prepared_databases: PreparedDatabases) -> AsyncI
     """Give the URL of a database with our tables and nothing in them, whose schema the test leaves as it is."""
     async with prepared_databases.one() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """Give the URL of BACKSCROLL_TEST_REDIS_URL, else of a server of our own. A missing one is an error, no skip."""
+    if url := os.environ.get("BACKSCROLL_TEST_REDIS_URL"):
+        yield url
+    else:
+        with RedisServer() as server:
+            yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -81,15 +81,21 @@ def test_manifest_has_what_slack_needs() -> None:
     assert [command["command"] for command in read["features"]["slash_commands"]] == [receiving.NEW]
     assert read["features"]["app_home"]["messages_tab_enabled"] is True
     assert read["features"]["app_home"]["messages_tab_read_only_enabled"] is False
+    assert read["settings"]["interactivity"]["is_enabled"] is True
     assert read["settings"]["socket_mode_enabled"] is True
     assert read["settings"]["token_rotation_enabled"] is False
 
 
 def test_choice_of_http_names_the_path_that_is_served() -> None:
     read = manifest("http")
-    urls = [read["settings"]["event_subscriptions"]["request_url"], read["features"]["slash_commands"][0]["url"]]
+    settings, commands = read["settings"], read["features"]["slash_commands"]
+    urls = [
+        settings["event_subscriptions"]["request_url"],
+        settings["interactivity"]["request_url"],
+        commands[0]["url"],
+    ]
 
-    assert [url.removeprefix("https://bot.example.com") for url in urls] == [SlackHttpConfig().path] * 2
+    assert [url.removeprefix("https://bot.example.com") for url in urls] == [SlackHttpConfig().path] * 3
 
 
 def test_choice_of_oauth_names_the_path_that_is_served() -> None:

@@ -15,7 +15,7 @@ from backscroll.adapters.events import Event, MessagePosted
 from backscroll.errors import AdapterError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
-from backscroll.storage.records import Part
+from backscroll.storage.records import Approval, Part
 
 Verdict = Literal["decided", "decided_before", "expired", "not_allowed", "unknown"]
 """What became of somebody's decision. `not_allowed`: they may not decide this one."""
@@ -88,6 +88,12 @@ class Inbox(Protocol):
 
         Args: approval_id: the id that the buttons of the post carry.
         Raises: StorageUnavailableError: it is not kept, or nobody knows: acknowledge nothing.
+        """
+
+    async def open_approval(self, key: ThreadKey, *, wait: bool = False) -> Approval | None:
+        """Return the oldest approval that the thread at a key waits for, and people were asked for, or None.
+
+        Args: wait: as long as there is something to answer on the key's platform, which may ask for one yet.
         """
 
     async def recent_threads(self, limit: int) -> list[Thread]:

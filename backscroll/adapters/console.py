@@ -15,15 +15,17 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Self, TextIO
+from typing import Self, TextIO, TypeVar
 
-from backscroll.adapters.base import Adapter, Inbox, Question
+from backscroll.adapters.base import Adapter, Inbox, Question, Verdict
 from backscroll.adapters.events import MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Role, Thread, short_title
 from backscroll.storage.records import Part
 from backscroll.storage.values import ID_LENGTH, new_id
+
+T = TypeVar("T")
 
 KEY = ThreadKey("console", "local", "terminal", "terminal")
 USER = "you"
@@ -40,8 +42,17 @@ HELP = """\
 /react EMOJI    react to the last answer
 /edit TEXT      change your last message
 /delete         delete your last message
+yes, no         decide what the bot asks (yes/no); y and n too
 //TEXT          say something that begins with /
 Ctrl-D ends."""
+
+DECISIONS = {"yes": True, "y": True, "no": False, "n": False}
+TOLD: dict[Verdict, str] = {
+    "decided_before": "That was decided before.",
+    "expired": "It is too late: the question has expired.",
+    "not_allowed": "You may not decide this.",
+    "unknown": "Nobody waits for this any more.",
+}
 
 # Other control characters could move the cursor, set the title, or hide text.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -92,6 +103,7 @@ class ConsoleAdapter(Adapter):
         else:
             self._note(f"{self._name(thread)} goes on: {_count(thread)}. /history shows it, /new begins another.")
         self._prompt()
+        await self._show_open(inbox, thread)
         async for line in _lines():
             if line.strip():
                 await self._take(inbox, line)
@@ -111,7 +123,7 @@ class ConsoleAdapter(Adapter):
         try:
             if self._is_terminal:
                 _put(sys.stdout, "\r")
-            self._write(part.text)
+            self._write(_asking(part.text) if part.kind == "approval" else part.text)
             self._prompt()
         except BrokenPipeError:
             raise
@@ -138,6 +150,9 @@ class ConsoleAdapter(Adapter):
             else:
                 await self._until_kept(lambda: command(inbox, rest.strip()))
             return
+        approved = DECISIONS.get(line.strip().casefold())
+        if approved is not None and await self._until_kept(lambda: self._decide(inbox, approved)):
+            return
         said = MessagePosted(
             key=KEY,
             external=KEY.message(new_id()),
@@ -148,7 +163,24 @@ class ConsoleAdapter(Adapter):
         )
         await self._until_kept(lambda: inbox.record(said))
 
-    async def _until_kept(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _show_open(self, inbox: Inbox, thread: Thread | None) -> None:
+        """Ask again what the thread waits for, where it was asked before."""
+        approval = await inbox.open_approval(KEY)
+        for message in thread.messages if thread and approval else ():
+            if approval and message.id == approval.id:
+                self._write(_asking(message.text))
+
+    async def _decide(self, inbox: Inbox, approved: bool) -> bool:
+        """Decide what the thread waits for; False when it waits for nothing. What comes by a pipe comes early."""
+        approval = await inbox.open_approval(KEY, wait=not self._is_terminal)
+        if approval is None:
+            return False
+        verdict = await inbox.decide(approval.id, USER, approved=approved)
+        if verdict in TOLD:
+            self._note(TOLD[verdict])
+        return True
+
+    async def _until_kept(self, step: Callable[[], Awaitable[T]]) -> T:
         """Do a step again and again while the storage does not answer; nothing typed is lost meanwhile."""
         told = False
         while True:
@@ -248,6 +280,10 @@ def _put(stream: TextIO | None, text: str) -> None:
 def printable(text: str) -> str:
     """Replace control characters but tab and line feed by U+FFFD."""
     return _CONTROL.sub("\ufffd", text)
+
+
+def _asking(question: str) -> str:
+    return f"{question} (yes/no)"
 
 
 async def _last(inbox: Inbox, role: Role) -> tuple[Message, ExternalId] | None:

@@ -79,6 +79,7 @@ class Answering:
         self._stopped = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._taken: dict[str, Answer] = {}
         self._strays: set[str] = set()
         self._told_at: float | None = None
         self.outlet_closed = asyncio.Event()
@@ -129,17 +130,23 @@ class Answering:
             if self._stopped.is_set():
                 return  # they are given back with the others
             for answer in taken:
-                if answer.id not in self._running:
-                    self._start(answer)
-                # Else its lease ended while the storage was away, and this took it anew for the task that has it.
+                self._start(answer)
             count = min(2 * count, TAKES) if len(taken) == count else 1
             if not taken:
                 await self._wait_for_call()
 
     def _start(self, answer: Answer) -> None:
-        task = asyncio.create_task(self._delivery.deliver(answer))
-        self._running[answer.id] = task
+        before, known = self._running.get(answer.id), self._taken.get(answer.id)
+        if known is not None and known.takeovers != answer.takeovers:
+            return  # its lease ended while the storage was away, and this took it anew for the task that has it
+        task = asyncio.create_task(self._deliver(answer, before))
+        self._running[answer.id], self._taken[answer.id] = task, answer
         task.add_done_callback(lambda ended: self._ended(answer.id, ended))
+
+    async def _deliver(self, answer: Answer, before: asyncio.Task[None] | None) -> None:
+        if before is not None:  # it has given the answer back, and is about to end
+            await asyncio.wait([before])
+        await self._delivery.deliver(answer)
 
     async def _take(self) -> Answer | None:
         limits = self._limits
@@ -183,7 +190,8 @@ class Answering:
                 await self._called.wait()
 
     def _ended(self, answer_id: str, task: asyncio.Task[None]) -> None:
-        del self._running[answer_id]
+        if self._running.get(answer_id) is task:
+            del self._running[answer_id], self._taken[answer_id]
         self._called.set()  # the thread's next answer can be taken now
         error = None if task.cancelled() else task.exception()
         if isinstance(error, BrokenPipeError):

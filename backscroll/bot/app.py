@@ -8,10 +8,11 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from backscroll.adapters.base import Adapter
 from backscroll.adapters.console import ConsoleAdapter
 from backscroll.bot.answering import Answering
 from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
+from backscroll.bot.config.user_code import place_of
 from backscroll.bot.delivery import Limits
 from backscroll.bot.fetching import Fetching
 from backscroll.bot.handling import Handler
 from backscroll.bot.manager import ConversationManager, Policy
+from backscroll.bot.one_process import one_process
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.provider.primitives import taken_names
 from backscroll.storage.values import utc_now
 
 log = logging.getLogger(__name__)
@@ -34,6 +38,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 1.0
 TOLD_EVERY_S = 60.0
 SWEEP_EVERY_S = 3600.0
+EXPIRE_EVERY_S = 60.0
 EARLY_EVENTS_LIVE = timedelta(hours=72)
 ENDED_AT_ONCE = 130
 
@@ -57,6 +62,7 @@ async def run_bot(config: Config) -> None:
     async with AsyncExitStack() as stack:
         stopped = stack.enter_context(_signals())
         provider = make_provider(config)
+        stack.enter_context(one_process(provider))
         stack.push_async_callback(provider.close)
         if not await _until(stopped, _open(provider)):
             return
@@ -72,6 +78,7 @@ async def run_bot(config: Config) -> None:
             adapters=adapters,
             live_for=live_for(config.adapters),
             own_posts=own_posts,
+            files=attachments.files,
         )
         answering = Answering(
             provider,
@@ -85,7 +92,9 @@ async def run_bot(config: Config) -> None:
         )
         await stack.enter_async_context(fetching)
         await stack.enter_async_context(answering)
-        await stack.enter_async_context(_in_background(_sweep(provider, attachments)))
+        sweeping, expiring = partial(_sweep, provider, attachments), partial(_expire, provider, answering)
+        await stack.enter_async_context(_in_background(_every(SWEEP_EVERY_S, sweeping)))
+        await stack.enter_async_context(_in_background(_every(EXPIRE_EVERY_S, expiring)))
         await _until(stopped, _serve(adapters.values(), manager, answering, refused))
 
 
@@ -100,8 +109,12 @@ def make_provider(config: Config) -> StorageProvider:
     except StorageError as error:
         raise ConfigError([(f"{place}: {error.message}", error.hint)]) from None
     except Exception as error:  # noqa: BLE001  # somebody else's constructor; the exception's text may hold a password
-        fact = f"{place}: {storage.type}'s Provider raised {named(error)}."
+        raised = f"{type(error).__qualname__}{place_of(error, config.path.absolute().parent.resolve())}"
+        fact = f"{place}: {storage.type}'s Provider raised {raised}."
         raise ConfigError([(fact, "Correct the keys of storage, or the provider.")]) from None
+    if taken := taken_names(type(provider), vars(provider)):
+        fact = f"{place}: {storage.type}'s Provider has {', '.join(taken)}, which StorageProvider has for itself."
+        raise ConfigError([(fact, "Rename what is yours.")])
     return provider
 
 
@@ -139,6 +152,7 @@ def policy_of(bot: BotConfig) -> Policy:
         record=bot.record,
         users=None if users == "all" else users,
         channels=None if channels == "all" else channels,
+        approve=bot.approve,
     )
 
 
@@ -230,14 +244,26 @@ async def _serve(
         raise BrokenPipeError
 
 
-async def _sweep(provider: StorageProvider, attachments: Attachments) -> None:
+async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
-            await provider.sweep_early_events(utc_now() - EARLY_EVENTS_LIVE)
-            await attachments.recover()
+            await step()
         except StorageError as error:
             log.warning("Sweeping is put off: %s", error.message)
-        await asyncio.sleep(SWEEP_EVERY_S)
+        await asyncio.sleep(seconds)
+
+
+async def _sweep(provider: StorageProvider, attachments: Attachments) -> None:
+    """Let go of what nobody needs any more."""
+    await provider.sweep_early_events(utc_now() - EARLY_EVENTS_LIVE)
+    await provider.cleanup_expired_states()
+    await attachments.recover()
+
+
+async def _expire(provider: StorageProvider, answering: Answering) -> None:
+    """Let the approvals expire whose time is over; their answers go on."""
+    while await provider.expire_approvals():
+        answering.wake()
 
 
 async def _until(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bool:

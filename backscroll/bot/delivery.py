@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from backscroll.adapters.base import Adapter
-from backscroll.bot.desk import AnswerDesk
+from backscroll.bot.approvals import Suspended
+from backscroll.bot.desk import AnswerDesk, close_approvals
 from backscroll.bot.growing import Growing
 from backscroll.bot.handling import Handler, HandlerError, Show, run_handler
 from backscroll.bot.lease import Lease
@@ -122,17 +123,21 @@ class Delivery:
         context = self._adapters[answer.key.platform].context_key(answer.key).alias
         turn = await until_kept(make_turn, self._around, thread_id, message_id, attempt, context)
         if turn is None and not answer.is_growing:
+            await close_approvals(sender)
             await self._pass_over(sender, "The message was deleted.")
             return
         try:
             await self._make_with(sender, turn)
         except HandlerError as error:
             await self._count_a_try(sender, error.message)
+        except Suspended as suspended:
+            log.info("Answer %s waits for an approval.", answer.id)
+            await until_kept(self._provider.suspend_answer, answer.id, self._owner, suspended.approval_id)
 
     async def _make_with(self, sender: Sender, turn: Turn | None) -> None:
         """Run the handler, and send what it made.
 
-        Raises: HandlerError.
+        Raises: HandlerError, Suspended.
         """
         if turn is None:  # the question was deleted while its answer grew
             await self._complete(sender, None)
@@ -157,9 +162,16 @@ class Delivery:
                 await self._complete(sender, message, growing)
 
     async def _run(self, sender: Sender, turn: Turn, show: Show | None = None) -> Message | None:
-        turn = replace(turn, desk=AnswerDesk(sender, turn))
-        async with sender.adapter.working(sender.key, turn.thread):
-            return await run_handler(self._handler, turn, self._limits.handler_timeout_s, show)
+        desk = AnswerDesk(sender, turn)
+        turn, show = replace(turn, desk=desk), desk.watching(show)
+        try:
+            async with sender.adapter.working(sender.key, turn.thread):
+                message = await run_handler(self._handler, turn, self._limits.handler_timeout_s, show)
+        except HandlerError:
+            desk.must_not_wait()
+            raise
+        desk.must_not_wait()
+        return message
 
     async def _begin(self, sender: Sender, message: Message | None, reason: str | None) -> None:
         """Store a whole answer, and send it."""

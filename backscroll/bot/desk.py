@@ -1,20 +1,23 @@
 """What a handler does on the platform while it makes an answer: the `Desk` of its `Turn`.
 
-Proved by `tests/unit/bot/test_desk.py`.
+Proved by `tests/unit/bot/test_desk.py` and `test_approvals.py`.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from backscroll.bot.handling import own_copy
+from backscroll.bot.approvals import Decision, Suspended, told
+from backscroll.bot.handling import HandlerError, Show, own_copy
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Turn
 from backscroll.errors import AdapterError, AdapterUnavailableError
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
+from backscroll.storage.records import Approval, Part
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -30,6 +33,10 @@ class AnswerDesk:
         self._sender = sender
         self._turn = turn
         self._count = 0
+        self._asked_count = 0
+        self._asking = asyncio.Lock()
+        self._has_shown = sender.answer.is_growing
+        self._waits_for: str | None = None
 
     async def react(self, emoji: str) -> None:
         """Put an emoji on the question, and keep it as the bot's."""
@@ -54,19 +61,81 @@ class AnswerDesk:
         begin = partial(provider.begin_post, sender.answer.id, sender.owner, message, texts)
         # What is stored already may have been posted, by a try or a process that is over.
         look = await until_kept(provider.get_message, message.id) is not None
+        await self._send(lambda: until_kept(sender.attachments.write, [message], begin), look=look)
+        found = await until_kept(provider.get_message, message.id)
+        return message if found is None else found[1]
+
+    async def ask_approval(self, question: str, expires_in: timedelta) -> Decision:
+        """Return what became of approval number n of this answer; ask for it and end the handler while it is open."""
+        async with self._asking:  # one after the other: the second is asked when the first is decided
+            self.must_not_wait()
+            self._asked_count += 1
+            approval = await self._begin_approval(question, expires_in)
+            if approval.outcome is None:
+                self._waits_for = approval.id
+                raise Suspended(approval.id)
+            await close_approval(self._sender, approval)
+            return Decision(approval.outcome, approval.decided_by, approval.decided_at or approval.expires_at)
+
+    async def typing(self, text: str | None) -> None:
+        """Show that the bot is at work; a platform that does not show it is no reason to fail."""
+        try:
+            await self._sender.adapter.typing(self._sender.key, text)
+        except AdapterError as error:
+            log.info("%s", error.message)
+
+    async def keep(self, step: Callable[[], Awaitable[object]]) -> None:
+        """Take a step in storage, again and again while storage does not answer."""
+        await until_kept(step)
+
+    def must_not_wait(self) -> None:
+        """Return while the answer waits for nobody.
+
+        Raises: Suspended: it waits for an approval; this run of the handler is over then, whatever it does yet.
+        """
+        if self._waits_for is not None:
+            raise Suspended(self._waits_for)
+
+    def watching(self, show: Show | None) -> Show:
+        """Return what takes the whole text so far: `show`, but for what comes when the answer waits for an approval."""
+
+        def watch(text: str) -> None:
+            self._has_shown = self._has_shown or bool(text.strip())
+            if show is not None and self._waits_for is None:
+                show(text)
+
+        return watch
+
+    async def _begin_approval(self, question: str, expires_in: timedelta) -> Approval:
+        """Return approval number n as it stands; one that is open is stored and posted by then."""
+        sender, provider = self._sender, self._sender.provider
+        approval_id = approval_id_of(sender.answer.id, self._asked_count)
+        known = await until_kept(provider.get_approval, approval_id)
+        if known is not None and known.outcome is not None:
+            return known
+        if self._has_shown:
+            raise HandlerError("The handler asked for an approval after the first text of its answer; ask before it.")
+        message = Message(role="assistant", content=question, id=approval_id)
+        texts, lives_s = posts_of(sender.adapter, message), expires_in.total_seconds()
+        begin, number = provider.begin_approval, self._asked_count
+        approval = await until_kept(begin, sender.answer.id, sender.owner, number, message, texts, lives_s)
+        if approval.outcome is None:
+            await self._send(lambda: until_kept(provider.get_posts, [approval_id]), look=known is not None)
+        return approval
+
+    async def _send(self, read: Callable[[], Awaitable[list[Part]]], *, look: bool) -> None:
+        """Bring a message's parts out, as `Sender.send`."""
 
         async def send() -> None:
             nonlocal look
-            parts = await until_kept(sender.attachments.write, [message], begin)
+            parts = await read()
             try:
-                await sender.send(parts, look=look)
+                await self._sender.send(parts, look=look)
             except AdapterUnavailableError as error:
                 look = not error.is_certain
                 raise
 
         await self._patiently(send)
-        found = await until_kept(provider.get_message, message.id)
-        return message if found is None else found[1]
 
     async def _patiently(self, step: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
         """Take a step again while the platform does not answer: the handler's own time is the limit."""
@@ -77,9 +146,50 @@ class AnswerDesk:
                 wait_s = error.retry_after_s or RETRY_S
             await asyncio.sleep(wait_s)
 
-    async def typing(self, text: str | None) -> None:
-        """Show that the bot is at work; a platform that does not show it is no reason to fail."""
-        try:
-            await self._sender.adapter.typing(self._sender.key, text)
-        except AdapterError as error:
-            log.info("%s", error.message)
+
+def approval_id_of(answer_id: str, number: int) -> str:
+    """Name approval number n of an answer, and the message that asks for it."""
+    return f"{answer_id}.approval.{number}"
+
+
+async def close_approvals(sender: Sender) -> None:
+    """Let the posts of all approvals of an answer that are decided say so."""
+    number = 1
+    while (
+        approval := await until_kept(sender.provider.get_approval, approval_id_of(sender.answer.id, number))
+    ) is not None:
+        await close_approval(sender, approval)
+        number += 1
+
+
+async def close_approval(sender: Sender, approval: Approval) -> None:
+    """Let the post of an approval say what became of it; a platform that does not take it is no reason to fail."""
+    if approval.outcome is None:
+        return
+    sender.lease.must_hold(sender.answer.id)
+    try:
+        post = await _posted(sender, approval)
+        if post is None or post.external is None or not post.text:
+            return
+        text = told(post.text, approval.outcome, await _name_of(sender, approval))
+        await sender.adapter.close_approval(sender.key, post.external, text)
+    except AdapterError as error:
+        log.info("Approval %s does not say that it is decided: %s", approval.id, error.message)
+
+
+async def _posted(sender: Sender, approval: Approval) -> Part | None:
+    """Return the post that asks, also where it is known but to the platform."""
+    parts = await until_kept(sender.provider.get_posts, [approval.id])
+    if any(part.external is None for part in parts):
+        await sender.find(parts)
+        parts = await until_kept(sender.provider.get_posts, [approval.id])
+    return parts[-1] if parts else None
+
+
+async def _name_of(sender: Sender, approval: Approval) -> str | None:
+    """Return what somebody who decided is called, or their id."""
+    if approval.decided_by is None:
+        return None
+    find = sender.provider.get_author
+    author = await until_kept(find, sender.answer.thread_id, sender.key.platform, approval.decided_by)
+    return (author or {}).get("name") or approval.decided_by

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from backscroll.adapters.base import Adapter
+from backscroll.adapters.base import Adapter, Verdict
 from backscroll.adapters.events import (
     AuthorKind,
     Event,
@@ -22,14 +22,17 @@ from backscroll.adapters.events import (
     ReactionsCleared,
     ThreadChanged,
 )
+from backscroll.bot.approvals import Approvers, Deciding
 from backscroll.bot.backfill import Backfill, May, what_may_ask
+from backscroll.bot.conversations import Conversations
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import CONTEXTS
 from backscroll.errors import EchoPendingError
+from backscroll.storage.files import FileStore
 from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey, place_fields
 from backscroll.storage.models import Message, Thread, short_title
 from backscroll.storage.provider import StorageProvider
-from backscroll.storage.records import Arrival, Asks, Recorded
+from backscroll.storage.records import Approval, Arrival, Asks, Recorded
 from backscroll.storage.values import clean_text, utc_now
 
 LATE = timedelta(seconds=3)
@@ -40,6 +43,9 @@ ECHO_WAIT_S = 2.0
 
 NEWEST_COUNT = 20
 """Messages among which a thread's newest is looked for: what was read back stands behind newer ones."""
+
+LOOK_S = 0.05
+"""Seconds between looks for what another process may do."""
 
 DELETED_COUNT = 100
 """Threads of a place that are deleted at once."""
@@ -55,6 +61,7 @@ class Policy:
     record: Literal["joined", "all"] = "joined"
     users: Collection[str] | None = field(default=None, repr=False)
     channels: Collection[str] | None = field(default=None, repr=False)
+    approve: Approvers = "thread"
 
     def asks(self, event: MessagePosted) -> Asks:
         """Tell whether a message asks for an answer. Another bot has to mention this one."""
@@ -75,12 +82,13 @@ class Policy:
         return "if_joined" if "joined_threads" in self.answer else "no"
 
 
-class ConversationManager:
+class ConversationManager(Conversations):
     """Keeps events, each in one transaction of the provider.
 
     Args: asked: called after a message was kept that asks for an answer. files_changed: called after one that brings
         files to fetch, or takes files away. adapters: whose history may be read. live_for: as `Backfill` has it.
-        own_posts: what this process posted; the echoes of it change nothing.
+        own_posts: what this process posted; the echoes of it change nothing. files: where contents lie; None means
+            where the provider says.
     """
 
     def __init__(
@@ -93,9 +101,11 @@ class ConversationManager:
         adapters: Mapping[str, Adapter] | None = None,
         live_for: Mapping[str, timedelta] | None = None,
         own_posts: OwnPosts | None = None,
+        files: FileStore | None = None,
     ) -> None:
-        self.provider = provider
+        super().__init__(provider, files)
         self._policy = policy or Policy()
+        self._deciding = Deciding(provider, self._policy.approve, self._policy.users)
         self._asked = asked
         self._files_changed = files_changed
         self._backfill = Backfill(provider, adapters or {}, live_for or {})
@@ -173,6 +183,29 @@ class ConversationManager:
         there = [key for key in keys if (key.platform, key.workspace) == (external.platform, external.workspace)]
         # One thread may live at several keys: where the message itself stands comes first.
         return min(there, key=lambda key: external.channel not in (key.channel, key.thread), default=None)
+
+    async def decide(self, approval_id: str, user_id: str, *, approved: bool) -> Verdict:
+        """Keep what somebody decided of an approval; when this returns, it is committed. The first decision stands."""
+        verdict = await self._deciding.decide(approval_id, user_id, approved=approved)
+        if verdict in ("decided", "expired"):
+            self._asked()
+        return verdict
+
+    async def open_approval(self, key: ThreadKey, *, wait: bool = False) -> Approval | None:
+        """Return the oldest approval that the thread at a key waits for, and people were asked for, or None.
+
+        Args: wait: as long as there is something to answer on the key's platform, which may ask for one yet.
+        """
+        while True:
+            is_at_work = await self.provider.seconds_until_ready([key.platform]) is not None
+            thread = await self.provider.get_by_alias(key.alias, limit=1)
+            for approval in [] if thread is None else await self.provider.list_approvals(thread_id=thread.id):
+                found = await self.provider.get_message(approval.id)
+                if found is not None and ExternalId.of_message(found[1].platforms, {}) is not None:
+                    return approval
+            if not (wait and is_at_work):
+                return None
+            await asyncio.sleep(LOOK_S)
 
     async def recent_threads(self, limit: int) -> list[Thread]:
         """Return the newest threads without their messages, newest first."""
@@ -268,7 +301,7 @@ class ConversationManager:
             except EchoPendingError:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(LOOK_S)
 
     def _arrival(
         self, event: MessagePosted, asks: Asks, *, title: str | None = None, is_partial: bool = False

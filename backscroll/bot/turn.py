@@ -1,14 +1,22 @@
 """What a handler is given: `Turn`."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
+from backscroll.bot.approvals import Decision, check_question
+from backscroll.errors import MessageNotFoundError
+from backscroll.storage.blocks import usage_block
 from backscroll.storage.files import FileStore
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
+from backscroll.storage.values import new_id
+
+log = logging.getLogger(__name__)
 
 PAGE_COUNT = 50
 
@@ -28,6 +36,10 @@ class Desk(Protocol):
     async def post(self, content: str | Message) -> Message: ...
 
     async def typing(self, text: str | None) -> None: ...
+
+    async def ask_approval(self, question: str, expires_in: timedelta) -> Decision: ...
+
+    async def keep(self, step: Callable[[], Awaitable[object]]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,87 @@ class Turn:
         """Show that the bot is at work, with a text where the platform has room for one."""
         if self.desk is not None:
             await self.desk.typing(text)
+
+    async def ask_approval(self, question: str, *, expires_in: timedelta = timedelta(days=7)) -> Decision:
+        """Ask people a question that is answered with yes or no, and return what they decided.
+
+        While nobody has, the handler ends here, and runs again from its beginning when somebody does, or when the time
+        is over: what it did before is done again, but for its posts. The first question of an answer is asked once, and
+        so is the second: keep them in order. Ask before the first text of an answer that grows.
+
+        Args: question: at most 1,000 characters.
+        Raises: AdapterError: the platform refuses. ValueError: no such question or time. RuntimeError: no bot has made
+            this turn.
+        """
+        check_question(question, expires_in)
+        if self.desk is None:
+            raise RuntimeError("turn.ask_approval needs a running bot; this turn was made without one.")
+        return await self.desk.ask_approval(question, expires_in)
+
+    async def add_tool_call(
+        self,
+        tool_call_id: str | None = None,
+        *,
+        name: str,
+        input: dict[str, Any],  # noqa: A002  # what agents call it
+        output: Any,
+        is_error: bool = False,
+    ) -> str:
+        """Keep a call of a tool as a block of the message that is answered, and return the call's id.
+
+        It is kept when this returns, and stays when the handler fails and is tried again. A call that the message has
+        already stays as it is. Of a message that was deleted meanwhile nothing is kept.
+
+        Args: tool_call_id: None makes one. input: a JSON object. output: any JSON.
+        Raises: ValueError: JSON cannot hold it.
+        """
+        call_id = new_id() if tool_call_id is None else tool_call_id
+        call = {"tool_call_id": call_id, "tool_name": name, "tool_input": input, "tool_output": output}
+        await self._keep(partial(self.store.append_tool_block, self.message.id, **call, is_error=is_error))
+        return call_id
+
+    async def add_usage(
+        self,
+        model: str,
+        *,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cache_creation_input_tokens: int = 0,
+        cache_read_input_tokens: int = 0,
+        peak_single_call_input_tokens: int = 0,
+        cost_usd: float | None = None,
+        version: str | None = None,
+    ) -> None:
+        """Keep what a model used as a block of the message that is answered; `get_usage_stats` counts it.
+
+        It is kept when this returns, and stays when the handler fails and is tried again: it was paid for. Of a message
+        that was deleted meanwhile nothing is kept.
+
+        Raises: ValueError: a count is no whole number from 0 up, or the cost no finite number.
+        """
+        block = usage_block(
+            model=model,
+            version=version,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cache_creation_input_tokens=cache_creation_input_tokens,
+            cache_read_input_tokens=cache_read_input_tokens,
+            peak_single_call_input_tokens=peak_single_call_input_tokens,
+            estimated_cost_usd=cost_usd,
+        )
+
+        async def append() -> None:
+            await self.store.initialize()
+            # By the block's id it counts once, also when nobody knows whether it was kept.
+            await self.store.provider.append_block(self.message.id, block)
+
+        await self._keep(append)
+
+    async def _keep(self, keep: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await (keep() if self.desk is None else self.desk.keep(keep))
+        except MessageNotFoundError as error:
+            log.info("%s", error.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,19 @@ class Attachments:
         )
         return kept if await self._tasks.run(self._commit_held(held, commit(kept))) else None
 
+    async def write_output(self, output: bytes, commit: Callable[[Held], Awaitable[T]]) -> T:
+        """Store what a tool gave, of any size, then run `commit`, which stores the row that needs it.
+
+        Runs to its end also when the caller is cancelled.
+
+        Raises: what `commit` raises.
+        """
+        return await self._tasks.run(self._write_output(output, commit))
+
+    async def read_output(self, sha256: str) -> bytes | None:
+        """Return what a tool gave; None when the file store does not have it."""
+        return await self.files.read(sha256)
+
     async def read(self, attachment: Attachment) -> bytes | None:
         """Return an attachment's content; None when the file store does not have it."""
         if attachment.content is not None or attachment.sha256 is None:
@@ -108,6 +121,10 @@ class Attachments:
         for attachment in bringing:
             attachment.content = None
         return result
+
+    async def _write_output(self, output: bytes, commit: Callable[[Held], Awaitable[T]]) -> T:
+        held = await self.files.put_own(output)
+        return await self._commit_held(held, commit(held))
 
     async def _commit_held(self, held: Held, commit: Awaitable[T]) -> T:
         try:

@@ -1,15 +1,17 @@
-"""What passes between the bot and storage beside threads and messages: arrivals, answers, parts, rejected events.
+"""What passes between the bot and storage beside threads and messages: arrivals, answers, parts, feedback and others.
 
 Frozen values without behaviour; a repr never shows a text. `provider/` says what each call does with them. Proved by
 `tests/unit/storage/test_records.py`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from math import fsum
 from typing import Any, Literal
 
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
+from backscroll.storage.thumbs import Thumb
 
 Asks = Literal["yes", "if_joined", "no"]
 AnswerState = Literal["waiting", "running", "suspended", "sending", "sent", "failed", "skipped"]
@@ -139,6 +141,33 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person thinks of an answer: stars, 1 to 5, or a thumb, or words. `agent_name` made the answer.
+
+    `query` and `response` are what was asked and answered, as the person's client tells it. A thumb that is a reaction
+    has the `metadata` `{"source": "reaction"}`.
+    """
+
+    id: str
+    thread_id: str
+    message_id: str
+    user_id: str
+    agent_name: str | None
+    rating: int | None
+    thumb: Thumb | None
+    comment: str | None = field(repr=False)
+    correction: str | None = field(repr=False)
+    query: str | None = field(repr=False)
+    response: str | None = field(repr=False)
+    metadata: dict[str, Any] = field(repr=False)
+    created_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Lay it out as an object; `created_at` stays an instant."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class MessageVersion:
     """What a message said before an edit. `written_at` is when that wording came about."""
 
@@ -148,7 +177,10 @@ class MessageVersion:
 
 @dataclass(frozen=True, slots=True)
 class UsageStats:
-    """Figures about all that is kept. `tokens` are by model; None stands for messages that name none."""
+    """Figures about all that is kept. `tokens` are by model; None stands for messages that name none.
+
+    `costs_usd` are by model too, of those of which a cost was told.
+    """
 
     threads: int
     messages: int
@@ -156,6 +188,7 @@ class UsageStats:
     threads_last_hour: int
     threads_last_24h: int
     threads_last_7d: int
+    costs_usd: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Lay the figures out as `ThreadStore.get_usage_stats` gives them."""
@@ -165,6 +198,10 @@ class UsageStats:
             "total_messages": self.messages,
             "avg_messages_per_thread": self.messages / self.threads if self.threads else 0.0,
             "total_tokens": {"total": sum(self.tokens.values()), "by_model": by_model},
+            "total_cost_usd": {
+                "total": fsum(self.costs_usd.values()),
+                "by_model": {model: self.costs_usd[model] for model in sorted(self.costs_usd)},
+            },
             "threads_last_hour": self.threads_last_hour,
             "threads_last_24h": self.threads_last_24h,
             "threads_last_7d": self.threads_last_7d,

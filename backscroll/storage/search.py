@@ -17,7 +17,7 @@ import re2  # type: ignore[import-untyped]  # it has no types
 import regex
 
 from backscroll.errors import SearchTimeoutError
-from backscroll.storage.values import canonical_json, check_text
+from backscroll.storage.values import canonical_json, check_text, to_json
 
 SEARCHED_LENGTH = 100_000
 """Characters of a text that are searched: the first."""
@@ -55,6 +55,22 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     return normalize("NFC", _DROPPED.sub("", normalize("NFKD", normalize("NFKD", text).casefold())))
+
+
+def searched_text(text: str, tools: Iterable[str] = ()) -> str:
+    """Return what a message is searched by: what it says, then what is told of its tools, as far as it is searched."""
+    return "\n".join(part for part in (text, *tools) if part)[:SEARCHED_LENGTH]
+
+
+def tool_text(content: dict[str, Any]) -> str:
+    """Return what a tool block is found by: the tool's name, and the texts in its input and output, a line each."""
+    lines, length = list[str](), 0
+    for line in _texts([content["tool_name"], content["tool_input"], content["tool_output"]]):
+        lines.append(line[: SEARCHED_LENGTH - length])
+        length += len(line) + 1
+        if length > SEARCHED_LENGTH:
+            break
+    return "\n".join(lines)
 
 
 def index_words(folded: str) -> Iterable[str]:
@@ -166,6 +182,19 @@ class Pattern:
                 found.add(name)
         self._left_s -= time.monotonic() - start
         return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give the texts inside a JSON value in order, keys and numbers too."""
+    nodes = [value]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            nodes += reversed([each for pair in node.items() for each in pair])
+        elif isinstance(node, list):
+            nodes += reversed(node)
+        elif node is not None and node != "":
+            yield node if isinstance(node, str) else to_json(node)
 
 
 def _cut(folded: str) -> Iterator[str]:

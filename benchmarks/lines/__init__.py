@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 
 from benchmarks.databases import Database
+from benchmarks.lines.agents import agents
 from benchmarks.lines.append import append
 from benchmarks.lines.bulk import bulk
 from benchmarks.lines.memory import memory
@@ -20,5 +21,6 @@ GROUPS: dict[str, Group] = {
     "recent": recent,
     "bulk": bulk,
     "memory": memory,
+    "agents": agents,
     "slack": slack,
 }

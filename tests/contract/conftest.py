@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from backscroll.storage import memory, sql
+from backscroll.storage import memory, redis, sql
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
+from tests.contract.clock import set_updated_at  # noqa: F401  # a fixture
 from tests.contract.six import SixProvider
 from tests.servers.prepared import PreparedDatabases
+from tests.servers.redis import opened_prefix
 
 Opener = Callable[[], AbstractAsyncContextManager[StorageProvider]]
 
@@ -91,7 +93,18 @@ def open_postgres(prepared_databases: PreparedDatabases) -> Opener:
     return open_emptied
 
 
-@pytest.fixture(params=["memory", "six", "sqlite_file", "sqlite_memory", "postgres"])
+@pytest.fixture
+def open_redis(redis_url: str) -> Opener:
+    @asynccontextmanager
+    async def open_prefix() -> AsyncIterator[StorageProvider]:
+        async with opened_prefix(redis_url) as prefix, opened(redis.Provider(redis_url, prefix=prefix)) as provider:
+            yield provider
+            shutil.rmtree(str(provider.files_directory), ignore_errors=True)
+
+    return open_prefix
+
+
+@pytest.fixture(params=["memory", "six", "sqlite_file", "sqlite_memory", "postgres", "redis"])
 def open_provider(request: pytest.FixtureRequest) -> Opener:
     """Give each backend's way to an empty provider."""
     opener: Opener = request.getfixturevalue(f"open_{request.param}")

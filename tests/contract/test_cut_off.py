@@ -10,7 +10,7 @@ import pytest
 from backscroll.storage.keys import ChannelMove
 from backscroll.storage.models import Attachment, Message, file_location
 from backscroll.storage.provider import StorageProvider
-from tests.contract.samples import KEY, arriving, asked, at, external, recorded, said, taken
+from backscroll.testing.provider_contract.samples import KEY, arriving, asked, at, external, recorded, said, taken
 from tests.contract.six import SixProvider
 
 NEW_KEY = KEY.moved("C2")
@@ -82,6 +82,15 @@ async def post(provider: StorageProvider) -> None:
         await provider.mark_sent(answer.id, "one", number, external(f"a{number}"), message_id="answer")
 
 
+async def approve(provider: StorageProvider) -> None:
+    (answer,) = await provider.list_answers()
+    if answer.state == "running":
+        message = Message(role="assistant", id="answer", content="sure?", created_at=at(0))
+        await provider.begin_approval(answer.id, "one", 1, message, ["so", "sure?"], 60)
+        await provider.suspend_answer(answer.id, "one", "answer")
+    await provider.decide_approval("answer", "approved", "U1")
+
+
 async def echo(provider: StorageProvider) -> None:
     (answer,) = await provider.list_answers()
     for part in await provider.get_parts(answer.id):
@@ -117,6 +126,7 @@ async def dump(provider: StorageProvider) -> Any:
         await provider.list_wanted_files(["slack"]),
         await provider.is_file_needed(SHA256),
         [[value["key"] for value in await provider.query(name, {})] for name in ("parts", "early_events")],
+        [(row["id"], row["outcome"], row["decided_by"]) for row in await provider.query("approvals", {})],
     )
 
 
@@ -129,7 +139,7 @@ async def prepared(*, until: str) -> CutOffProvider:
     if until in ("record", "record_behind"):
         await provider.record_reaction(external(1), "+1", "U1", added=True, event_at=at(1))
         await provider.record_reaction(external("b1"), "+1", "U1", added=True, event_at=at(1))
-    elif until in ("send", "grow", "post", "echo"):
+    elif until in ("send", "grow", "post", "approve", "echo"):
         await asked(provider)
         mine = await taken(provider)
         await provider.record_reaction(external("a2"), "+1", "U1", added=True, event_at=at(1))
@@ -147,7 +157,7 @@ async def prepared(*, until: str) -> CutOffProvider:
     return provider
 
 
-STEPS = [record, record_behind, send, grow, post, echo, fetch, move, delete]
+STEPS = [record, record_behind, send, grow, post, approve, echo, fetch, move, delete]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)

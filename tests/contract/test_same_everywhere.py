@@ -20,8 +20,8 @@ from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Arrival
 from backscroll.storage.store import ThreadStore
 from backscroll.storage.values import clean_text
+from backscroll.testing.provider_contract.samples import START, at
 from tests.contract.conftest import Opener
-from tests.contract.samples import START, at
 
 Operation = tuple[Any, ...]
 PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")

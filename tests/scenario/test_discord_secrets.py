@@ -115,6 +115,27 @@ async def test_refused_answer_shows_nothing(home: Home, lines: Lines, short_wait
     shows_none(lines, stage.discord)
 
 
+async def test_approval_shows_nothing(home: Home, lines: Lines) -> None:
+    async def ask(turn: Turn) -> str:
+        return str(bool(await turn.ask_approval(f"{CANARY}?")))
+
+    async with on_stage(home.sqlite_url, handler=ask) as stage:
+        await stage.discord.say(stage.anna, stage.general, f"{CANARY} <@BOT>")
+        await stage.until(lambda: stage.discord.threads(stage.general))
+        (thread,) = stage.discord.threads(stage.general)
+        await stage.until(lambda: stage.discord.own_messages(thread))
+        await stage.settled()
+        (question,) = stage.discord.own_messages(thread)
+        for fault in (Fault.error(403, 50013, CANARY), Fault.cut_before()):
+            stage.discord.fail("POST", CALLBACK, fault)
+        stage.discord.fail("PATCH", "/channels/{channel_id}/messages/{message_id}", Fault.error(403, 50001, CANARY))
+        for user in (stage.discord.add_user(CANARY), stage.anna):
+            await stage.discord.press(user, question, "Yes")
+        await stage.until(lambda: stage.discord.posted_by_bot(thread)[1:] == ["True"])
+        await stage.settled()
+    shows_none(lines, stage.discord)
+
+
 async def test_handler_that_fails_shows_nothing(home: Home, lines: Lines) -> None:
     async with on_stage(home.sqlite_url, handler=troubled) as stage:
         await stage.discord.say(stage.anna, stage.general, f"fail {CANARY} <@BOT>")

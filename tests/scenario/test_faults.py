@@ -16,7 +16,7 @@ import pytest
 
 from backscroll.storage.records import Answer, AnswerState
 from backscroll.storage.store import ThreadStore
-from tests.contract.samples import eventually
+from backscroll.testing.provider_contract.samples import eventually
 from tests.scenario.conftest import Call, Called
 from tests.scenario.program import Home, Program
 from tests.servers.postgres import Postgres

@@ -163,7 +163,8 @@ OWN: list[tuple[str, Outcome, Json]] = [
     ("revoked tokens of nobody", "nothing", of_type("tokens_revoked", tokens=None)),
     ("app_uninstalled with more", "nothing", of_type("app_uninstalled", tokens=CANARY)),
     # No events
-    ("button", "nothing", {"type": "block_actions", "actions": CANARY}),
+    ("button", "aside", {"type": "block_actions", "actions": CANARY}),
+    ("button of somebody else's", "nothing", {"type": "block_actions", "actions": [{"action_id": CANARY}]}),
     ("view without anything", "nothing", {"type": "view_submission"}),
     ("rate limit", "nothing", {"type": "app_rate_limited", "minute_rate_limited": CANARY}),
     ("challenge over again", "nothing", {"type": "url_verification", "challenge": {"a": 1}}),

@@ -65,6 +65,24 @@ async def main():
     await provider.close()
 asyncio.run(main())
 """
+CONVERSE = """
+async def main():
+    async with ThreadStore(URL) as store:
+        start()
+        places = [("agent", "C1", str(number % 5), f"name {WORKER}") for number in range(50)]
+        print(json.dumps(await asyncio.gather(*(store.get_or_create_conversation(*place) for place in places))))
+asyncio.run(main())
+"""
+BLOCKS = """
+async def main():
+    async with ThreadStore(URL) as store:
+        start()
+        calls = [{"tool_call_id": str(n), "tool_name": "find", "tool_input": {}, "tool_output": ""} for n in range(10)]
+        texts = [store.append_text_block("m", f"{WORKER} {number}") for number in range(15)]
+        ids = await asyncio.gather(*texts, *(store.append_tool_block("m", **call) for call in calls))
+        print(json.dumps(ids))
+asyncio.run(main())
+"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -120,3 +138,27 @@ async def test_take_hands_each_answer_to_one_process(url: str) -> None:
     taken = [answer_id for output in await run_two(TAKE, url) for answer_id in json.loads(output)]
 
     assert len(taken) == len(set(taken)) == 40
+
+
+async def test_get_or_create_conversation_makes_one_for_two_processes(url: str) -> None:
+    async with ThreadStore(url) as store:
+        outputs = await run_two(CONVERSE, url)
+        first, second = (json.loads(output) for output in outputs)
+        assert first == second
+        assert len(set(first)) == 5
+        assert {thread.id for thread in await store.list()} == set(first)
+
+
+async def test_append_keeps_the_blocks_of_two_processes(url: str) -> None:
+    async with ThreadStore(url) as store:
+        await store.save(Thread(id="t", messages=[Message(id="m", role="user")]))
+        outputs = await run_two(BLOCKS, url)
+        ((_, blocks),) = await store.get_message_blocks("t")
+        (message,) = await store.get_messages("t")
+    ids = {block_id for output in outputs for block_id in json.loads(output)}
+    assert {block["id"] for block in blocks} == ids
+    assert len(ids) == 2 * 15 + 10
+    assert isinstance(message.content, str)
+    texts = [block["content"]["text"] for block in blocks if block["block_type"] == "text"]
+    assert message.content.splitlines() == texts
+    assert sorted(texts) == sorted(f"{worker} {number}" for worker in "ab" for number in range(15))

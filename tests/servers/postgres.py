@@ -63,7 +63,7 @@ class PostgresServer(Postgres):
     """
 
     def __init__(self, *, fsync: bool = False) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.password = secrets.token_urlsafe(16)
         super().__init__(f"postgresql://bot:{self.password}@127.0.0.1:{self.port}/postgres")
         self._fsync = "on" if fsync else "off"
@@ -230,7 +230,7 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a free port below those that the system gives to outgoing connections.
 
     A client that knocks at a stopped server's port from that range can get the same port for its own end: it then talks

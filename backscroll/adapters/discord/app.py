@@ -14,6 +14,7 @@ from typing import Self
 
 from backscroll.adapters.base import Adapter, Inbox, IsKept, Question, Stream
 from backscroll.adapters.discord.api import PORTAL, DiscordApi, TokenRefusedError
+from backscroll.adapters.discord.approvals import Approvals
 from backscroll.adapters.discord.catching_up import CatchingUp
 from backscroll.adapters.discord.chains import Chains
 from backscroll.adapters.discord.commands import Commands
@@ -112,6 +113,7 @@ class DiscordAdapter(Adapter):
             self._places,
             self._chains,
             self._commands,
+            Approvals(self._api, self._lanes, inbox),
             self._nonces,
             self._lanes,
             catching_up.note_gap,
@@ -136,8 +138,15 @@ class DiscordAdapter(Adapter):
         return split_answer(text)
 
     async def post(self, question: Question, part: Part) -> ExternalId:
-        """Post one part with a nonce made of its token; begin a thread from the question where one is wanted."""
+        """Post one part with a nonce made of its token; begin a thread from the question where one is wanted.
+
+        The buttons of an approval stand below it.
+        """
         return await self._poster.post(question, part)
+
+    async def close_approval(self, key: ThreadKey, external: ExternalId, text: str) -> None:
+        """Change a post, and take its buttons away."""
+        await self._poster.close_approval(external, text)
 
     async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
         """Post a file."""

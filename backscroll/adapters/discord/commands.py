@@ -9,15 +9,12 @@ import asyncio
 import hashlib
 import json
 import logging
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from backscroll.adapters.base import Inbox
 from backscroll.adapters.discord.api import (
-    ALREADY_ACKNOWLEDGED,
-    UNKNOWN_INTERACTION,
     UNKNOWN_MESSAGE,
     UNKNOWN_WEBHOOK,
     WEBHOOK_TOKEN_OVER,
@@ -25,10 +22,11 @@ from backscroll.adapters.discord.api import (
     RefusedError,
     made_in,
 )
+from backscroll.adapters.discord.interactions import acknowledge, kind_in, note, token_in
 from backscroll.adapters.discord.places import DIRECT, PLATFORM, Place, PlaceBook, instant, snowflake_in
 from backscroll.adapters.discord.translate import name_of
 from backscroll.adapters.events import MessagePosted
-from backscroll.adapters.fields import Fields, MalformedError, list_in, need, object_in, text_in, unstorable
+from backscroll.adapters.fields import Fields, list_in, need, object_in, text_in, unstorable
 from backscroll.adapters.lanes import Lanes
 from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError
 from backscroll.storage.keys import ExternalId, ThreadKey
@@ -49,9 +47,8 @@ EARLY_S = 4.0
 NEW = "new"
 OPTION = "question"
 TICKETS, COMMANDS = "discord_interactions", "discord_commands"
-_COMMAND, _SAY, _DEFER = 2, 4, 5
-_EPHEMERAL = 1 << 6
-_WORD = re.compile(r"[!-~]+")
+_COMMAND, _DEFER = 2, 5
+_WHAT = "A command of Discord's"
 # Nobody acknowledged it in time, somebody took away what held the answer's place, or its quarter of an hour is over.
 _OVER = (UNKNOWN_WEBHOOK, UNKNOWN_MESSAGE, WEBHOOK_TOKEN_OVER)
 
@@ -114,12 +111,9 @@ class Commands:
 
         Raises: MalformedError: it cannot be understood, or no storage could hold it.
         """
-        kind = data.get("type")
-        if not isinstance(kind, int):
-            raise MalformedError("type is a number, and is missing or something else.")
-        if kind != _COMMAND:
+        if kind_in(data) != _COMMAND:
             return
-        interaction_id, token = need(snowflake_in, data, "id"), need(_token_in, data, "token")
+        interaction_id, token = need(snowflake_in, data, "id"), need(token_in, data, "token")
         channel = need(snowflake_in, data, "channel_id")
         async with self._lanes.lane((interaction_id,)):
             try:
@@ -130,27 +124,11 @@ class Commands:
                 # Perhaps it is kept all the same: its ticket stays, and an answer takes the note's place.
                 fact = error.message if isinstance(error, BackscrollError) else f"more than {ANSWER_S:g} s passed."
                 log.warning("A command of Discord's is not kept: %s", fact)
-                reply = _note("I cannot keep that now. Please ask again in a while.")
+                reply = note("I cannot keep that now. Please ask again in a while.")
             except ValueError as error:
-                await self._acknowledge(interaction_id, token, _note("I cannot understand that."))
+                await acknowledge(self._api, _WHAT, interaction_id, token, note("I cannot understand that."))
                 raise unstorable(error) from None
-            await self._acknowledge(interaction_id, token, reply)
-
-    async def _acknowledge(self, interaction_id: str, token: str, reply: dict[str, Any]) -> None:
-        try:
-            await self._api.call(
-                "POST",
-                # So named, each is a bucket of its own to discord.py, and one that hangs holds up no other.
-                "/interactions/{webhook_id}/{webhook_token}/callback",
-                body=reply,
-                webhook_id=interaction_id,
-                webhook_token=token,
-            )
-        except RefusedError as error:
-            if error.code not in (ALREADY_ACKNOWLEDGED, UNKNOWN_INTERACTION):
-                log.warning("A command of Discord's is not acknowledged: %s", error.message)
-        except AdapterError as error:
-            log.warning("A command of Discord's is not acknowledged: %s", error.message)
+            await acknowledge(self._api, _WHAT, interaction_id, token, reply)
 
     async def ticket(self, external: ExternalId | None) -> Ticket | None:
         """Return what lets this question be answered as a command; None when it is none, or too old."""
@@ -248,16 +226,16 @@ class Commands:
         name, channel = need(text_in, command, "data.name"), need(snowflake_in, data, "channel_id")
         place = await self._places.find(channel, snowflake_in(data, "guild_id"))
         if inbox is None:
-            return _note("I am just starting. Please ask again in a while.")
+            return note("I am just starting. Please ask again in a while.")
         if name == NEW and place.kind == "direct":
             key = ThreadKey(PLATFORM, DIRECT, channel, channel)
             await inbox.start_thread(key, asked_at=instant(interaction_id))
-            return _note("A new thread begins.")
+            return note("A new thread begins.")
         if name != self._command:
-            return _note("This bot has no such command here.")
+            return note("This bot has no such command here.")
         posted = _question(data, command, place, interaction_id, name)
         if not inbox.answers(posted):
-            return _note("I may not answer you here.")
+            return note("I may not answer you here.")
         if await self._storage.get(TICKETS, interaction_id) is None:  # a repeat takes no answer's place
             await self._storage.set(TICKETS, interaction_id, _row(token, channel))
         await inbox.record(posted)
@@ -279,13 +257,6 @@ class Commands:
 def _row(token: str, channel: str, filled_by: str | None = None) -> dict[str, Any]:
     """Return what is kept of a ticket, with the part that has taken the place that the command holds free."""
     return {"token": token, "channel": channel} | ({} if filled_by is None else {"filled_by": filled_by})
-
-
-def _token_in(fields: Fields, path: str) -> str | None:
-    token = text_in(fields, path)
-    if token is not None and not _WORD.fullmatch(token):
-        raise MalformedError(f"{path} is a word, got another text.")
-    return token
 
 
 def _definitions(command: str | None) -> list[dict[str, Any]]:
@@ -317,8 +288,3 @@ def _question(data: Fields, command: Fields, place: Place, interaction_id: str, 
         thread_title=place.name if place.kind == "thread" else None,
         attributes={"command": name},
     )
-
-
-def _note(text: str) -> dict[str, Any]:
-    """Say something to the one who gave the command alone."""
-    return {"type": _SAY, "data": {"content": text, "flags": _EPHEMERAL, "allowed_mentions": {"parse": []}}}

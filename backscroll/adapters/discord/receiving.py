@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 
 from backscroll.adapters.base import Inbox
 from backscroll.adapters.discord.api import DiscordApi, RefusedError
+from backscroll.adapters.discord.approvals import Approvals
 from backscroll.adapters.discord.chains import Chains
 from backscroll.adapters.discord.commands import Commands
 from backscroll.adapters.discord.names import GuildNames
@@ -74,6 +75,7 @@ class Receiver:
         places: PlaceBook,
         chains: Chains,
         commands: Commands,
+        approvals: Approvals,
         nonces: Nonces,
         lanes: Lanes,
         gap: Callable[[str], None],
@@ -83,6 +85,7 @@ class Receiver:
         self._places = places
         self._chains = chains
         self._commands = commands
+        self._approvals = approvals
         self._nonces = nonces
         self._gap = gap
         self._lanes = lanes
@@ -131,7 +134,7 @@ class Receiver:
             case "GUILD_DELETE":  # the bot is out of it, or nothing is told of it for a while
                 self._lose(_guilds_of({"guilds": [data]}))
             case "INTERACTION_CREATE":
-                self._begin(self._take_command(told))
+                self._begin(self._take_interaction(told))
             case _ if kind in _MESSAGES or kind in _REACTIONS or kind in _PLACES:
                 self._take_told(kind, told)
 
@@ -185,9 +188,11 @@ class Receiver:
             except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the next one is heard
                 await self._patiently(self._put_aside, f"{named(error)}.", {"event": told})
 
-    async def _take_command(self, told: Fields) -> None:
+    async def _take_interaction(self, told: Fields) -> None:
         try:
-            await self._commands.take(need(object_in, told, "d"))
+            given = need(object_in, told, "d")
+            await self._commands.take(given)
+            await self._approvals.take(given)
         except MalformedError as error:
             data = told.get("d")
             shown = data | {"token": None} if isinstance(data, dict) else data

@@ -20,8 +20,10 @@ from backscroll.adapters.discord.api import (
     RefusedError,
     made_in,
 )
+from backscroll.adapters.discord.approvals import buttons
 from backscroll.adapters.discord.commands import CommandOverError, Commands, Ticket
 from backscroll.adapters.discord.history import History
+from backscroll.adapters.discord.interactions import NOBODY
 from backscroll.adapters.discord.nonces import Nonces
 from backscroll.adapters.discord.places import DIRECT, PLATFORM, PlaceBook
 from backscroll.adapters.discord.text import emoji_path
@@ -44,7 +46,6 @@ NAME_LENGTH = 100
 
 DAY_MIN = 1_440
 REMEMBERED_COUNT = 10_000
-_NOBODY = {"parse": [], "replied_user": False}
 _GONE = (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL)
 
 
@@ -70,8 +71,10 @@ class Poster:
         self._said: OrderedDict[ExternalId, Ticket] = OrderedDict()
 
     async def post(self, question: Question, part: Part) -> ExternalId:
-        """Post one part."""
-        body = {"content": part.text, "allowed_mentions": _NOBODY}
+        """Post one part, with its buttons where it has some."""
+        body: dict[str, Any] = {"content": part.text, "allowed_mentions": NOBODY}
+        if part.kind == "approval":
+            body["components"] = buttons(part.message_id)
         said = await self._say(question, part, body)
         if said is not None:
             return said
@@ -83,7 +86,7 @@ class Poster:
 
     async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
         """Post a file."""
-        body: dict[str, Any] = {"allowed_mentions": _NOBODY}
+        body: dict[str, Any] = {"allowed_mentions": NOBODY}
         said = await self._say(question, part, body, (attachment.name, content))
         if said is not None:
             return said
@@ -95,7 +98,17 @@ class Poster:
 
     async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:
         """Change a post; one that is gone stays so."""
-        body, ticket = {"content": text, "allowed_mentions": _NOBODY}, self._said.get(external)
+        await self._edit(external, {"content": text})
+
+    async def close_approval(self, external: ExternalId, text: str) -> None:
+        """Change a post, and take its buttons away; one that is gone stays so.
+
+        A text that is too long for one post loses its beginning: how it was decided stands at its end.
+        """
+        await self._edit(external, {"content": split_answer(text)[-1], "components": []})
+
+    async def _edit(self, external: ExternalId, change: dict[str, Any]) -> None:
+        body, ticket = change | {"allowed_mentions": NOBODY}, self._said.get(external)
         if ticket is not None and utc_now() < ticket.until:
             with contextlib.suppress(CommandOverError):
                 await self._commands.edit(ticket, external.id, body)

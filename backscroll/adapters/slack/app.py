@@ -15,6 +15,7 @@ from typing import Self
 from backscroll.adapters.base import Adapter, Inbox, IsKept, Question, Stream
 from backscroll.adapters.events import Event
 from backscroll.adapters.slack.api import SlackApi, TokenRefusedError
+from backscroll.adapters.slack.approvals import Approvals
 from backscroll.adapters.slack.assistant import Assistant
 from backscroll.adapters.slack.downloads import make_downloads
 from backscroll.adapters.slack.history import History
@@ -69,6 +70,7 @@ class SlackAdapter(Adapter):
         self._names = NameBook(self._api)
         self._history = History(self._api, self._workspaces, self._names)
         self._poster = Poster(self._api, self._workspaces, self._history, streams=settings.streams)
+        self._approvals = Approvals(self._api, self._workspaces, self._poster)
         self._assistant = Assistant(self._api, self._workspaces, settings.assistant)
         self._downloads = make_downloads(
             self._api, self._workspaces, hosts=settings.file_hosts, limit_bytes=settings.file_limit_bytes
@@ -100,7 +102,7 @@ class SlackAdapter(Adapter):
 
     async def serve(self, inbox: Inbox) -> None:
         """Listen until cancelled, and read back what was said while nobody did."""
-        receiver = Receiver(inbox, self._workspaces, self._names, self._assistant)
+        receiver = Receiver(inbox, self._workspaces, self._names, self._assistant, self._approvals)
         app = make_app(self._api, receiver, self._oauth)
         listeners = make_listener(app, self._settings, receiver)
         async with AsyncExitStack() as stack:
@@ -115,6 +117,10 @@ class SlackAdapter(Adapter):
     async def post(self, question: Question, part: Part) -> ExternalId:
         """Post one part, its token in the message's metadata."""
         return await self._poster.post(question.key, part)
+
+    async def close_approval(self, key: ThreadKey, external: ExternalId, text: str) -> None:
+        """Change the post, and take its buttons away."""
+        await self._approvals.close_approval(key, external, text)
 
     async def upload(self, question: Question, part: Part, attachment: Attachment, content: bytes) -> ExternalId:
         """Post a file, and return where its message stands."""
@@ -208,6 +214,7 @@ class SlackAdapter(Adapter):
         return True
 
     async def _close(self) -> None:
+        await self._approvals.close()
         await self._assistant.close()
         await self._names.close()
         await self._api.__aexit__(None, None, None)

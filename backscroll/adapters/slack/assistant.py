@@ -6,21 +6,16 @@ Source: docs.slack.dev/ai/developing-ai-apps
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import ParamSpec
 
 from backscroll.adapters.slack.api import SlackApi
+from backscroll.adapters.slack.background import Background
 from backscroll.adapters.slack.settings import AssistantSettings
 from backscroll.adapters.slack.translate import thread_ts
 from backscroll.adapters.slack.workspaces import Workspace, Workspaces
-from backscroll.errors import BackscrollError
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Thread
-
-log = logging.getLogger(__name__)
-P = ParamSpec("P")
 
 
 class Assistant:
@@ -30,14 +25,14 @@ class Assistant:
         self._api = api
         self._workspaces = workspaces
         self._settings = settings
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def greet(self, workspace: Workspace, key: ThreadKey) -> None:
         """Suggest what to ask in a thread that was opened."""
         if not self._settings.prompts:
             return
         prompts = [{"title": each.title, "message": each.message or each.title} for each in self._settings.prompts]
-        self._start(
+        self._background.start(
             self._api.call,
             workspace.token,
             "assistant.threads.setSuggestedPrompts",
@@ -55,13 +50,13 @@ class Assistant:
             yield
             return
         if [message.role for message in thread.messages] == ["user"]:
-            self._start(self._call, key, "setTitle", title=thread.title)
-        showing = self._start(self.show, key, self._settings.status) if self._settings.status else None
+            self._background.start(self._call, key, "setTitle", title=thread.title)
+        showing = self._background.start(self.show, key, self._settings.status) if self._settings.status else None
         try:
             yield
         finally:
             if showing is not None:
-                self._start(self._take_away, key, showing)
+                self._background.start(self._take_away, key, showing)
 
     async def show(self, key: ThreadKey, status: str) -> None:
         """Show a status in a thread, until the next message there, or for two minutes. Errors as `SlackApi.call`."""
@@ -69,10 +64,7 @@ class Assistant:
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.close()
 
     async def _take_away(self, key: ThreadKey, showing: "asyncio.Task[None]") -> None:
         # Slack may show it after the answer, and then for two minutes.
@@ -84,20 +76,7 @@ class Assistant:
         name = f"assistant.threads.{method}"
         await self._api.call(workspace.token, name, channel_id=key.channel, thread_ts=key.thread, **arguments)
 
-    def _start(self, step: Callable[P, Awaitable[object]], *args: P.args, **named: P.kwargs) -> "asyncio.Task[None]":
-        task = asyncio.create_task(_quietly(step, *args, **named))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
 
 def _is_assistant_thread(key: ThreadKey) -> bool:
     # A thread in a DM: of an app with the assistant's view, every one is the assistant's.
     return key.channel.startswith("D") and thread_ts(key) is not None
-
-
-async def _quietly(step: Callable[P, Awaitable[object]], *args: P.args, **named: P.kwargs) -> None:
-    try:
-        await step(*args, **named)
-    except BackscrollError as error:
-        log.info("%s", error.message)

@@ -15,6 +15,7 @@ from backscroll.adapters.base import Inbox
 from backscroll.adapters.fields import MalformedError, id_in, need, object_in, text_in, unstorable
 from backscroll.adapters.lanes import Lanes
 from backscroll.adapters.rejecting import put_aside
+from backscroll.adapters.slack.approvals import PRESSED, Approvals
 from backscroll.adapters.slack.assistant import Assistant
 from backscroll.adapters.slack.lanes import lane_of
 from backscroll.adapters.slack.names import NameBook
@@ -53,11 +54,14 @@ class Reply:
 class Receiver:
     """Takes the bodies of Slack's requests, however they come."""
 
-    def __init__(self, inbox: Inbox, workspaces: Workspaces, names: NameBook, assistant: Assistant) -> None:
+    def __init__(
+        self, inbox: Inbox, workspaces: Workspaces, names: NameBook, assistant: Assistant, approvals: Approvals
+    ) -> None:
         self._inbox = inbox
         self._workspaces = workspaces
         self._names = names
         self._assistant = assistant
+        self._approvals = approvals
         self._lanes = Lanes()
 
     async def receive(self, body: Any, sent_at: datetime | None = None) -> Reply:
@@ -86,6 +90,8 @@ class Receiver:
                 log.warning("Slack holds events back for a minute: there were more than 30,000 in an hour.")
             elif body.get("type") == "event_callback" or "event" in body:
                 await self._take_event(body)
+            elif body.get("type") == PRESSED:
+                await self._approvals.take(self._inbox, body)
         except (StorageUnavailableError, AdapterUnavailableError):
             raise
         except (MalformedError, AdapterError, StorageError) as error:

@@ -11,6 +11,7 @@ from backscroll.adapters.base import IsKept, Question
 from backscroll.adapters.edited import EditedStream
 from backscroll.adapters.formatting import split
 from backscroll.adapters.slack.api import RefusedError, SlackApi
+from backscroll.adapters.slack.approvals import asked
 from backscroll.adapters.slack.history import History
 from backscroll.adapters.slack.mrkdwn import FALLBACK_LENGTH, escape, markdown
 from backscroll.adapters.slack.streams import NativeStream, body_of
@@ -44,9 +45,10 @@ class Poster:
         self._no_streams: dict[str, float] = {}
 
     async def post(self, key: ThreadKey, part: Part) -> ExternalId:
-        """Post one part."""
+        """Post one part, with buttons where it asks for an approval."""
         metadata = {"event_type": TOKEN_TYPE, "event_payload": {"token": part.token}}
-        answer = await self._call(key, "chat.postMessage", **_place(key), **body_of(part.text), metadata=metadata)
+        body = asked(part) if part.kind == "approval" else body_of(part.text)
+        answer = await self._call(key, "chat.postMessage", **_place(key), **body, metadata=metadata)
         return _posted_at(key, answer)
 
     async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:

@@ -4,8 +4,8 @@ Owns the keys, their types, bounds and defaults. A key is one field of a datacla
 stands with its meaning in `config.yaml` and `docs/configuration.md`. Faults and representations show no value: any of
 them may be a secret.
 
-Must not know storage, adapters or the handler beyond their names. Proved by `tests/unit/bot/test_config.py` and
-those beside it that begin with its name.
+Must not know adapters or the handler beyond their names, nor of storage more than what a provider is. Proved by
+`tests/unit/bot/test_config.py` and those beside it that begin with its name.
 """
 
 import os
@@ -40,14 +40,8 @@ from backscroll.bot.config.keys import (
     read_value,
 )
 from backscroll.bot.config.placeholders import substitute
-from backscroll.bot.config.user_code import (
-    Handler,
-    ProviderClass,
-    keys_of_constructor,
-    load_handler,
-    load_provider,
-    make_importable,
-)
+from backscroll.bot.config.provider_class import ProviderClass, keys_of_constructor
+from backscroll.bot.config.user_code import Handler, load_handler, load_provider, make_importable
 from backscroll.bot.config.yaml_lines import MAX_BYTES, Entry, Mapping, Scalar, read_yaml
 
 __all__ = [
@@ -69,6 +63,7 @@ __all__ = [
 
 DEFAULT_HANDLER = "backscroll.bot.handlers:echo"
 DEFAULT_URL = "sqlite+aiosqlite:///backscroll.db"
+Approvers = Literal["thread", "asker", "all"]
 Occasion = Literal["mentions", "direct_messages", "joined_threads"]
 _OCCASIONS: frozenset[Occasion] = frozenset({"mentions", "direct_messages", "joined_threads"})
 
@@ -98,6 +93,7 @@ class BotConfig:
         default="Sorry, I could not answer this. The people who run me can see why.", repr=False
     )
     allow: AllowConfig = AllowConfig()
+    approve: Approvers = "thread"
 
 
 @dataclass(frozen=True)
@@ -217,15 +213,16 @@ def _read_storage(root: Mapping, directory: Path, faults: Faults) -> StorageConf
     section, line = _section(root, "storage", faults)
     if section is None:
         return None
-    name = "sql"
+    before = faults.count
+    name, is_shown = "sql", True
     if "type" in section.entries:
         node = section.entries["type"].node
         name, line = read_value(node, Text, "storage.type", faults), node.line
+        is_shown = isinstance(node, Scalar) and not node.replaced
     report = partial(faults.add, line)
-    provider = None if name is UNREADABLE else load_provider(name, directory, report)
+    provider = None if name is UNREADABLE else load_provider(name, directory, report, is_shown=is_shown)
     if provider is None:
         return None
-    before = faults.count
     keys, takes_any = keys_of_constructor(provider, report)
     given = Mapping(line, {key: entry for key, entry in section.entries.items() if key != "type"})
     if takes_any:

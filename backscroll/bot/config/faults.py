@@ -41,6 +41,11 @@ def dotted(where: str, key: str) -> str:
     return known(where, key if _SHOWABLE.fullmatch(key) else "…")
 
 
+def is_showable(name: str) -> bool:
+    """Tell whether a dotted name from the file looks like one, and not like a secret."""
+    return all(_SHOWABLE.fullmatch(part) for part in name.split("."))
+
+
 def known(where: str, key: str) -> str:
     """Return the dotted name of a key that this program knows; `where` is empty at the top."""
     return f"{where}.{key}" if where else key

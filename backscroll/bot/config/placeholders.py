@@ -54,7 +54,9 @@ def substitute(node: Node, environment: Variables[str, str], faults: Faults, whe
     text = _LITERAL_OR_PLACEHOLDER.sub(replaced, node.value)
     if missing:
         return Broken(node.line)
-    return Scalar(node.line, text, text, substituted=_WHOLE.fullmatch(node.value) is not None)
+    return Scalar(
+        node.line, text, text, substituted=_WHOLE.fullmatch(node.value) is not None, replaced=text != node.value
+    )
 
 
 def is_unquoted_placeholder(node: Node) -> bool:

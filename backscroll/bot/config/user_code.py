@@ -1,7 +1,8 @@
 """The code that a configuration names: the handler's function and the storage provider's class.
 
-Imports it and says what is wrong with it, without the text of an exception (which may hold a value), and without the
-name as written (which may come from the environment). Knows no YAML. Proved by `tests/unit/bot/test_config.py`.
+Imports it and says what is wrong with it, without the text of an exception (which may hold a value), and without a
+name that comes from the environment. Knows no YAML. Proved by `tests/unit/bot/test_config.py` and
+`test_config_provider.py`.
 """
 
 import importlib
@@ -10,19 +11,21 @@ import sys
 import traceback
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from backscroll.bot.config.faults import nearest
-from backscroll.bot.config.keys import Key
+from backscroll.bot.config.faults import is_showable, nearest
+from backscroll.bot.config.provider_class import ProviderClass, Report, as_class, check_provider
 
 Handler = Callable[[Any], Any]
-ProviderClass = type[Any]
-Report = Callable[[str, str], None]
-"""Takes a fact and a hint."""
 
 _LOOKED_FOR = "It is looked for beside the configuration file and among the installed packages."
-PROVIDERS = {"memory": "backscroll.storage.memory", "sql": "backscroll.storage.sql"}
+PROVIDERS = {
+    "memory": "backscroll.storage.memory",
+    "sql": "backscroll.storage.sql",
+    "redis": "backscroll.storage.redis",
+}
 
 
 def make_importable(directory: Path) -> None:
@@ -38,7 +41,7 @@ def load_handler(name: str, directory: Path, report: Report) -> Handler | None:
     if not colon or not _is_dotted(module_name) or not function_name.isidentifier():
         report("bot.handler must be module:function; got another text.", "Write for example mybot:answer.")
         return None
-    module, function = _imported(module_name, function_name, "bot.handler", directory, report)
+    module, function = _imported(_Named(module_name, "bot.handler", directory), function_name, report)
     if module is None:
         return None
     if function is None:
@@ -61,8 +64,13 @@ def load_handler(name: str, directory: Path, report: Report) -> Handler | None:
     return handler
 
 
-def load_provider(name: str, directory: Path, report: Report) -> ProviderClass | None:
-    """Return the class `Provider` of a built-in storage or of the module `name`, or None with a fault reported."""
+def load_provider(name: str, directory: Path, report: Report, *, is_shown: bool = True) -> ProviderClass | None:
+    """Return the class `Provider` of a built-in storage or of the module `name`, or None with a fault reported.
+
+    What is wrong with the class is reported too, and it is returned nevertheless: its keywords can be checked.
+
+    Args: is_shown: the name may be shown, because it does not come from the environment.
+    """
     module_name = PROVIDERS.get(name, name)
     choices = f"{', '.join(PROVIDERS)}, or a module with a class Provider"
     if not _is_dotted(module_name):
@@ -70,72 +78,81 @@ def load_provider(name: str, directory: Path, report: Report) -> ProviderClass |
         return None
     meant = nearest(name, PROVIDERS)
     hint = f"Did you mean {meant}?" if meant and name not in PROVIDERS else None
-    module, provider = _imported(module_name, "Provider", "storage.type", directory, report, hint=hint)
+    named = _Named(module_name, "storage.type", directory, name if is_shown and is_showable(name) else None, hint)
+    module, provider = _imported(named, "Provider", report)
     if module is None:
         return None
-    if not inspect.isclass(provider):
-        report(f"storage.type names {module_name}, which has no class Provider.", hint or f"It must be {choices}.")
-        return None
-    if inspect.isabstract(provider):
-        lacks = ", ".join(sorted(getattr(provider, "__abstractmethods__", ())))
-        report(f"storage.type names {module_name}, whose Provider lacks {lacks}.", "Define what it lacks.")
-        return None
-    return provider
-
-
-def keys_of_constructor(provider: ProviderClass, report: Report) -> tuple[dict[str, Key], bool]:
-    """Return the keywords that a class is made with, and whether it takes any other keyword too.
-
-    Annotations that are not simple, or cannot be evaluated, leave their keyword unchecked.
-    """
-    try:
-        parameters = _signature(provider).parameters.values()
-    except (ValueError, TypeError):  # A class written in C need not tell.
-        return {}, True
-    keys = {}
-    for parameter in parameters:
-        is_required = parameter.default is parameter.empty
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.kind is parameter.POSITIONAL_ONLY or parameter.name == "type":
-            if is_required:
-                fact = f"{provider.__module__}:Provider needs {parameter.name}, which no key of storage can give."
-                report(fact, "Make it a keyword of another name, or give it a default.")
-            continue
-        annotation = parameter.annotation if _is_simple(parameter.annotation) else Any
-        keys[parameter.name] = Key(annotation, is_required)
-    return keys, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    found = as_class(provider, module, hint or f"It must be {choices}.", report)
+    if found is not None and name not in PROVIDERS:
+        check_provider(found, module_name, report)
+    return found
 
 
 def _is_dotted(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-def _imported(
-    name: str, attribute: str, where: str, directory: Path, report: Report, *, hint: str | None = None
-) -> tuple[types.ModuleType | None, Any]:
+@dataclass(frozen=True)
+class _Named:
+    """A module that a key of the configuration names. `shown`: the name, where it may be shown."""
+
+    name: str
+    where: str
+    directory: Path
+    shown: str | None = None
+    hint: str | None = None
+    """In place of the one that is found, for a module that is not there."""
+
+
+def _imported(named: _Named, attribute: str, report: Report) -> tuple[types.ModuleType | None, Any]:
     """Return a module and what it has under a name, both None with a fault reported when it cannot be imported."""
     try:
-        module = importlib.import_module(name)
+        module = importlib.import_module(named.name)
         return module, getattr(module, attribute, None)
     # Somebody else's module may raise anything while it is imported; the exception's text may hold a secret.
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-            beside = nearest(name, [file.stem for file in directory.glob("*.py")])
-            hint = hint or (f"Did you mean {beside}?" if beside else _LOOKED_FOR)
-            report(f"{where} names a module that is not there.", hint)
-        else:
-            fact = f"{where} names a module that raised {type(error).__qualname__}{_place(error, directory)} at import."
-            report(fact, "Import it in a Python shell, in the configuration's directory, to see why.")
+        report(*_why(error, named))
         return None, None
 
 
-def _place(error: BaseException, directory: Path) -> str:
-    """Return where in the user's own files the error arose, else where at all."""
+def _why(error: BaseException, named: _Named) -> tuple[str, str]:
+    """Return fact and hint for a module that cannot be imported."""
+    where, place = named.where, place_of(error, named.directory)
+    if not isinstance(error, ModuleNotFoundError) or not error.name or not _is_dotted(error.name):
+        fact = f"{where} names a module that raised {type(error).__qualname__}{place} at import."
+        return fact, "Import it in a Python shell, in the configuration's directory, to see why."
+    if f"{named.name}.".startswith(f"{error.name}."):
+        what = f"{named.shown}, which is not there" if named.shown else "a module that is not there"
+        return f"{where} names {what}.", named.hint or _meant(named, error.name)
+    fact = f"{where} names a module that imports {error.name}, which is not there{place}."
+    if named.name in PROVIDERS.values():
+        return fact, f"pip install 'backscroll[{named.name.rpartition('.')[2]}]' brings it."
+    return fact, "Install it beside Backscroll, or correct the import."
+
+
+def _meant(named: _Named, missing: str) -> str:
+    """Return a hint for a module of which `missing`, itself or a package above it, is not there."""
+    above, dot, last = missing.rpartition(".")
+    folders = [named.directory]
+    if above:
+        folders = [Path(folder) for folder in getattr(sys.modules.get(above), "__path__", ())]
+        if not folders:
+            return f"{above} is a module, and no package; for a module inside, make it a directory."
+    files = [file for folder in folders for file in folder.glob("*")]
+    there = [file.stem for file in files if file.suffix == ".py" or (file.is_dir() and any(file.glob("*.py")))]
+    meant = nearest(last, there)
+    return f"Did you mean {above}{dot}{meant}{named.name[len(missing) :]}?" if meant else _LOOKED_FOR
+
+
+def place_of(error: BaseException, directory: Path) -> str:
+    """Return where in the user's own files an error arose, else where at all: ` (file:line)`.
+
+    Nothing, when it arose in the very call that it was caught around.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}:{error.lineno})"
-    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    places = [place for place in places if place[0] not in (__file__, importlib.__file__) and place[0][:1] != "<"]
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)][1:]
+    places = [place for place in places if place[0] != importlib.__file__ and place[0][:1] != "<"]
     own = [place for place in places if Path(place[0]).is_relative_to(directory)]
     return " ({}:{})".format(*(own or places)[-1]) if places else ""
 
@@ -150,20 +167,3 @@ def _takes_one(function: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _signature(provider: ProviderClass) -> inspect.Signature:
-    try:
-        return inspect.signature(provider, eval_str=True)
-    # An annotation written as a text is evaluated here, and may name what is imported for type checkers alone.
-    except Exception:  # noqa: BLE001
-        return inspect.signature(provider)
-
-
-def _is_simple(annotation: Any) -> bool:
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return all(_is_simple(part) for part in parts)
-    if origin in (list, frozenset):
-        return all(_is_simple(part) and get_origin(part) not in (list, frozenset) for part in parts)
-    return origin is Literal or annotation in (int, float, bool, str, type(None), None)

@@ -35,12 +35,16 @@ Plain = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value: `text` as it stands in the file, `value` as it is meant; `substituted` from one lone placeholder."""
+    """One value: `text` as it stands in the file, `value` as it is meant.
+
+    `substituted` from one lone placeholder; `replaced`: anything in it comes from the environment.
+    """
 
     line: int
     text: str = field(repr=False)
     value: Plain = field(repr=False)
     substituted: bool = False
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

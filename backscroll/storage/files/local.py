@@ -27,7 +27,8 @@ _HINT = "Restore it from a backup, or have the file sent again."
 class LocalFiles(FileStore):
     """Contents as `ab/cd/<sha256>` in a directory, holds as `incoming/<sha256>.<hold>`: a hard link, else a copy.
 
-    The first put makes the directory. A content of more than `max_file_bytes` is not put, but read.
+    The first put makes the directory. A content of more than `max_file_bytes` is not put, but read; what is our own may
+    have any size.
     """
 
     def __init__(self, directory: str | Path, *, max_file_bytes: int = 25 * 1024 * 1024) -> None:
@@ -39,13 +40,19 @@ class LocalFiles(FileStore):
         return f"LocalFiles(max_file_bytes={self.max_file_bytes})"
 
     async def put(self, content: bytes | AsyncIterable[bytes]) -> Held:
+        return await self._put(once(content) if isinstance(content, bytes) else content, self.max_file_bytes)
+
+    async def put_own(self, content: bytes) -> Held:
+        return await self._put(once(content), len(content))
+
+    async def _put(self, content: AsyncIterable[bytes], limit_bytes: int) -> Held:
         part, digest, size_bytes, buffer = self._new_part(), hashlib.sha256(), 0, bytearray()
         try:
             await in_thread(self._create, part)
-            async for chunk in once(content) if isinstance(content, bytes) else content:
+            async for chunk in content:
                 size_bytes += len(chunk)
-                if size_bytes > self.max_file_bytes:
-                    limit = f"at most {self.max_file_bytes:,} are allowed"
+                if size_bytes > limit_bytes:
+                    limit = f"at most {limit_bytes:,} are allowed"
                     raise ValueError(f"The content has at least {size_bytes:,} bytes, {limit}")
                 buffer += chunk
                 if len(buffer) >= CHUNK_BYTES:

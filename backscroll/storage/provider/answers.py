@@ -4,6 +4,7 @@
        ▲                   │  └──────── finish ─────────────────────────► skipped
        └── postpone, release, or the lease ends ──┘
 
+A running one that asks people is `suspended` until they decide: see `approvals.py`.
 Only a thread's first unfinished answer can be taken, so the answers of one thread are made one after the other, whoever
 takes them. Who took one holds it while the lease is renewed; every later step names the owner and is refused when
 somebody else took over. `sending.py` has the steps in which it is posted. Instants are the storage's clock. Proved by
@@ -12,6 +13,7 @@ somebody else took over. `sending.py` has the steps in which it is posted. Insta
 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from backscroll.errors import AnswerLostError
@@ -29,6 +31,9 @@ from backscroll.storage.records import (
 )
 from backscroll.storage.values import clean_text, new_id, utc_now
 
+DROPPABLE: tuple[AnswerState, ...] = ("waiting", "suspended", "failed")
+"""States in which the operator can give an answer up."""
+
 
 class AnswerCalls(AliasCalls):
     """The calls for answers, with defaults on the six primitives."""
@@ -42,7 +47,8 @@ class AnswerCalls(AliasCalls):
         `takeovers` counts one more, and one that was `sending` stays so. A take-over is not a try.
 
         Args: owner: unique to the process. platforms: only answers that go out there.
-            latest: of a thread's waiting answers take the last, and mark those before it `skipped`.
+            latest: of a thread's waiting answers take the last, and mark those before it `skipped`. One that has asked
+            for an approval neither is skipped nor lets others be.
         """
         async with self._exclusive:
             now = utc_now()
@@ -139,10 +145,10 @@ class AnswerCalls(AliasCalls):
             return True
 
     async def drop_answer(self, answer_id: str) -> bool:
-        """Give up a waiting or failed answer: it becomes `skipped`; False when it is in no such state."""
+        """Give up an answer that waits, for an approval too, or failed: it becomes `skipped`; False in other states."""
         async with self._exclusive:
             row = await self.get("answers", answer_id)
-            if row is None or row["state"] not in ("waiting", "failed"):
+            if row is None or row["state"] not in DROPPABLE:
                 return False
             await self._set_answer(row | {"state": "skipped", "reason": "dropped by the operator"})
             return True
@@ -194,11 +200,14 @@ class AnswerCalls(AliasCalls):
         return [row for row in first.values() if row["place"]["platform"] in platforms]
 
     async def _skip_to_last(self, first: dict[str, Any]) -> dict[str, Any]:
-        rows = await self.query("answers", {"thread_id": first["thread_id"]})
-        waiting = sorted((row for row in rows if row["state"] == "waiting"), key=lambda row: int(row["position"]))
+        its = {"thread_id": first["thread_id"]}
+        rows = [row for row in await self.query("answers", its) if row["state"] == "waiting"]
+        rows.sort(key=lambda row: int(row["position"]))
+        decided = {row["answer_id"] for row in await self.query("approvals", its)}
+        waiting = list(takewhile(lambda row: row["id"] not in decided, rows))
         for row in waiting[:-1]:
             await self._set_answer(row | {"state": "skipped", "reason": "a later message is answered"})
-        return waiting[-1]
+        return waiting[-1] if waiting else first
 
     async def _held(self, owner: str) -> list[dict[str, Any]]:
         rows = await self.query("answers", {"owner": owner})

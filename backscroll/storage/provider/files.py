@@ -16,7 +16,7 @@ class FileCalls(StatsCalls):
     """The calls for files, with defaults on the six primitives."""
 
     async def is_file_needed(self, sha256: str) -> bool:
-        """Tell whether a stored message has an attachment with this hash."""
+        """Tell whether a stored message has an attachment, or the output of a tool, with this hash."""
         return bool(await self.query("file_users", {"sha256": sha256}))
 
     async def list_dropped_files(self, *, limit: int = 100) -> list[DroppedFile]:

@@ -5,7 +5,10 @@ The six are all that a provider must have. Proved by `tests/contract/test_primit
 
 import asyncio
 import json
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 
@@ -81,10 +84,23 @@ class Primitives(ABC):
         return {"status": "healthy", "backend": type(self).__module__}
 
     @property
-    def _exclusive(self) -> asyncio.Lock:
+    def _exclusive(self) -> AbstractAsyncContextManager[Any]:
         # Made at first use: a provider that others write need not call super().__init__().
         lock: asyncio.Lock = self.__dict__.setdefault("_lock_of_defaults", asyncio.Lock())
         return lock
+
+
+def taken_names(provider: type[Primitives], attributes: Iterable[str] = ()) -> list[str]:
+    """Return the private names of the contract that somebody's provider uses for something of its own.
+
+    The defaults would call that instead. A class may have names beginning with two underscores as it likes.
+
+    Args: attributes: those of an instance.
+    """
+    ours, theirs = set[str](), set(attributes)
+    for base in provider.__mro__:
+        (ours if base.__module__.startswith("backscroll.") else theirs).update(vars(base))
+    return sorted(name for name in ours & theirs if re.match(r"_(?!_|abc_)", name))
 
 
 def join_key(*parts: str | int) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.provider.messages import MessageCalls
-from backscroll.storage.provider.rows import clear_reactions_on_row, instant_text, react_on_row
+from backscroll.storage.provider.rows import clear_reactions_on_row, instant_text, thumbs_of
 
 
 class ReactionCalls(MessageCalls):
@@ -42,7 +42,7 @@ class ReactionCalls(MessageCalls):
         async with self._exclusive:
             row = await self._external_row(external)
             if row is not None:
-                return await self._change(row, react_on_row(row, emoji, user_id, added, event_at))
+                return await self._react_on(row, emoji, user_id, added, event_at)
             kind = "add" if added else "remove"
             await self._hold_early(external, kind=kind, emoji=emoji, user_id=user_id, at=instant_text(event_at))
             return False
@@ -58,7 +58,10 @@ class ReactionCalls(MessageCalls):
         async with self._exclusive:
             row = await self._external_row(external)
             if row is not None:
-                return await self._change(row, clear_reactions_on_row(row, emoji, event_at))
+                before = thumbs_of(row)
+                changed = clear_reactions_on_row(row, emoji, event_at)
+                await self._settle_thumbs(row, before)
+                return await self._change(row, changed)
             await self._hold_early(external, kind="clear", emoji=emoji, at=instant_text(event_at))
             return False
 

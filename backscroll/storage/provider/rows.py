@@ -1,7 +1,8 @@
 """How the defaults lay threads and messages out in keyed values, and change them.
 
-A thread is `threads[id]`, its message n is `messages[[id, n]]`, and `message_places` and `external_ids` say where a
-message stands. The message's value is written first and the rest follows, so an append that was cut off anywhere is
+A thread is `threads[id]`, its message n is `messages[[id, n]]` with the texts that were appended to it, the blocks that
+stand beside those are `blocks[[message id, position]]`, and `message_places` and `external_ids` say where a message
+stands. The message's value is written first and the rest follows, so an append that was cut off anywhere is
 completed by the next one; no list is read and nothing grows with the thread. Everything here expects the lock of the
 defaults to be held. Overrides of the public calls leave all of it unused.
 """
@@ -15,6 +16,7 @@ from backscroll.storage.changes import remember
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider.primitives import Primitives, join_key
+from backscroll.storage.thumbs import FROM_REACTION, Thumb, reaction_feedback_id, thumb_of
 from backscroll.storage.values import as_utc, canonical_json, new_id, utc_now
 
 
@@ -96,13 +98,14 @@ class Rows(Primitives):
 
     async def _complete_last_append(self, thread: dict[str, Any]) -> None:
         following = await self.get("messages", join_key(thread["id"], thread["last_sequence"] + 1))
-        if following is None:
+        if following is None or "is_copy" in following:  # what a fork that was cut off left
             return
         sequence, message_id = thread["last_sequence"] + 1, following["message"]["id"]
         await self.set("message_places", message_id, {"thread_id": thread["id"], "sequence": sequence})
         if following["external"] is not None:
             await self._set_external(following["external"], message_id)
             await self.delete("early_events", following["external"])
+        await self._settle_thumbs(following, {})
         thread["last_sequence"] = sequence
         await self._set_thread(thread)
 
@@ -121,7 +124,33 @@ class Rows(Primitives):
 
     async def _react(self, message_id: str, emoji: str, user_id: str, added: bool, event_at: datetime | None) -> bool:
         row = await self._message_row(message_id)
-        return row is not None and await self._change(row, react_on_row(row, emoji, user_id, added, event_at))
+        return row is not None and await self._react_on(row, emoji, user_id, added, event_at)
+
+    async def _react_on(
+        self, row: dict[str, Any], emoji: str, user_id: str, added: bool, event_at: datetime | None
+    ) -> bool:
+        before = thumbs_of(row)
+        changed = react_on_row(row, emoji, user_id, added, event_at)
+        await self._settle_thumbs(row, before)
+        return await self._change(row, changed)
+
+    async def _settle_thumbs(self, row: dict[str, Any], before: dict[tuple[str, Thumb], str | None]) -> None:
+        """Let the thumbs that came since be feedback, and take back those that went.
+
+        Before the message's value is written: a change that is cut off here is not seen as made, and its repeat
+        completes it.
+        """
+        message, after = row["message"], thumbs_of(row)
+        for user_id, thumb in before.keys() - after.keys():
+            await self.delete("feedback", reaction_feedback_id(message["id"], user_id, thumb))
+        for user_id, thumb in after.keys() - before.keys():
+            feedback_id = reaction_feedback_id(message["id"], user_id, thumb)
+            if await self.get("feedback", feedback_id) is None:
+                thread = await self.get("threads", row["thread_id"]) or {}
+                told = {"user_id": user_id, "agent_name": thread.get("agent_name"), "thumb": thumb}
+                at = {"created_at": after[user_id, thumb] or message["updated_at"]}
+                value = feedback_value(feedback_id, row["thread_id"], message["id"], FROM_REACTION, **told, **at)
+                await self.set("feedback", feedback_id, value)
 
     async def _clear(self, row: dict[str, Any], deleted_at: datetime | None) -> bool:
         """Make a message a tombstone, and take the text out of what was posted of it."""
@@ -129,6 +158,11 @@ class Rows(Primitives):
         if not clear_row(row, deleted_at):
             return False
         await self._drop_files(row["message"]["id"], files)
+        for block in await self.query("blocks", {"message_id": row["message"]["id"]}):
+            if block["block_type"] != "usage":
+                await self._drop_block(block)
+        for told in await self.query("feedback", {"message_id": row["message"]["id"]}):
+            await self.delete("feedback", told["key"])
         for part in await self.query("parts", {"message_id": row["message"]["id"]}):
             if part["state"] == "sent":
                 await self.set("parts", part.pop("key"), part | {"text": ""})
@@ -145,6 +179,8 @@ class Rows(Primitives):
 
     async def _forget_message(self, row: dict[str, Any]) -> None:
         await self._drop_files(row["message"]["id"], files_of(row))
+        for block in await self.query("blocks", {"message_id": row["message"]["id"]}):
+            await self._drop_block(block)
         await self.delete("message_places", row["message"]["id"])
         if row["external"] is not None:
             await self.delete("external_ids", row["external"])
@@ -159,6 +195,12 @@ class Rows(Primitives):
             await self.set("dropped_files", new_id(), {"sha256": sha256})
             await self.delete("file_users", join_key(sha256, message_id))
 
+    async def _drop_block(self, block: dict[str, Any]) -> None:
+        if block["sha256"] is not None:
+            await self.set("dropped_files", new_id(), {"sha256": block["sha256"]})
+            await self.delete("file_users", join_key(block["sha256"], block["message_id"], block["id"]))
+        await self.delete("blocks", block["key"])
+
     async def _hold_early(self, external: ExternalId, **change: Any) -> None:
         """Keep a change until its message comes."""
         held = await self.get("early_events", external_key(external)) or {"changes": [], "since": None}
@@ -172,6 +214,7 @@ class Rows(Primitives):
         Args: of_post: the external id is one post's of ours; a deletion then concerns that alone, and is left.
         """
         held = await self.get("early_events", external_key(external)) or {"changes": []}
+        before = thumbs_of(row)
         for change in sorted(held["changes"], key=lambda change: str(change["at"])):
             at = instant_of(change["at"])
             if change["kind"] == "edit":
@@ -183,6 +226,8 @@ class Rows(Primitives):
                 clear_reactions_on_row(row, change["emoji"], at)
             else:
                 react_on_row(row, change["emoji"], change["user_id"], change["kind"] == "add", at)
+        if of_post:  # a new message's are seen to when it is complete
+            await self._settle_thumbs(row, before)
 
 
 def thread_row(thread: Thread) -> dict[str, Any]:
@@ -214,6 +259,7 @@ def new_message_row(thread_id: str, message: Message, external: ExternalId | Non
         "message": dumped,
         "reactions": log,
         "versions": [],
+        "texts": [],
     }
 
 
@@ -256,6 +302,7 @@ def edit_row(row: dict[str, Any], content: Any, edited_at: datetime | None) -> b
     if canonical_json(message["content"]) != canonical_json(content):
         row["versions"].append({"content": message["content"], "at": message["edited_at"] or message["created_at"]})
     message["content"] = content
+    row["texts"] = []
     # An edit of ours is never older than the one that stands, or a repeat of that one would undo it.
     message["edited_at"] = instant_text(edited_at or max(utc_now(), before or utc_now()))
     return True
@@ -270,6 +317,7 @@ def clear_row(row: dict[str, Any], deleted_at: datetime | None) -> bool:
     message["deleted_at"] = instant_text(deleted_at or utc_now())
     row["versions"] = []
     row["reactions"] = []
+    row["texts"] = []
     return True
 
 
@@ -298,6 +346,25 @@ def clear_reactions_on_row(row: dict[str, Any], emoji: str | None, event_at: dat
     standing = [entry for entry in row["reactions"] if not entry["removed"] and emoji in (None, entry["emoji"])]
     changed = [react_on_row(row, entry["emoji"], entry["user_id"], False, event_at) for entry in standing]
     return any(changed)
+
+
+def thumbs_of(row: dict[str, Any]) -> dict[tuple[str, Thumb], str | None]:
+    """Return the thumbs that stand on an answer, each user's once: `{(user_id, thumb): its instant}`."""
+    thumbs: dict[tuple[str, Thumb], str | None] = {}
+    for entry in row["reactions"] if row["message"]["role"] == "assistant" else ():
+        thumb = None if entry["removed"] else thumb_of(entry["emoji"])
+        if thumb is not None:
+            thumbs.setdefault((entry["user_id"], thumb), entry["at"])
+    return thumbs
+
+
+def feedback_value(
+    feedback_id: str, thread_id: str, message_id: str, metadata: dict[str, Any], **told: Any
+) -> dict[str, Any]:
+    """Lay feedback out as a value, or as a row."""
+    names = ("user_id", "agent_name", "rating", "thumb", "comment", "correction", "query", "response")
+    its = {"id": feedback_id, "thread_id": thread_id, "message_id": message_id, "metadata": metadata}
+    return dict.fromkeys(names) | its | told
 
 
 def external_key(external: ExternalId) -> str:

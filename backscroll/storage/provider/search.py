@@ -9,7 +9,7 @@ from typing import Any
 from backscroll.storage.models import Thread, plain_text
 from backscroll.storage.provider.rejected import RejectedCalls
 from backscroll.storage.provider.threads import newest
-from backscroll.storage.search import Pattern, Search
+from backscroll.storage.search import Pattern, Search, searched_text, tool_text
 
 
 class SearchCalls(RejectedCalls):
@@ -68,7 +68,18 @@ class SearchCalls(RejectedCalls):
 
     async def _contents(self) -> dict[str, list[str]]:
         texts: dict[str, list[str]] = {}
+        tools = await self._tool_texts()
         for row in await self.query("messages", {}):
-            if row["message"]["deleted_at"] is None:
-                texts.setdefault(row["thread_id"], []).append(plain_text(row["message"]["content"]))
+            message = row["message"]
+            if message["deleted_at"] is None:
+                text = searched_text(plain_text(message["content"]), tools.get(message["id"], ()))
+                texts.setdefault(row["thread_id"], []).append(text)
+        return texts
+
+    async def _tool_texts(self) -> dict[str, list[str]]:
+        """Return what is told of each message's tools."""
+        texts: dict[str, list[str]] = {}
+        blocks = await self.query("blocks", {"block_type": "tool_use"})
+        for block in sorted(blocks, key=lambda block: block["position"]):
+            texts.setdefault(block["message_id"], []).append(tool_text(block["content"]))
         return texts

@@ -73,6 +73,7 @@ class SendingCalls(AnswerCalls):
             grown = grown_parts(await self._parts(row), [] if is_deleted else checked_texts(texts), is_whole=is_whole)
             if message is not None and not is_deleted:
                 message["message"]["content"] = clean_text(content)
+                message["texts"] = []
                 await self._change(message, True)
             for part in grown:
                 await self._set_part(answer_id, part)
@@ -179,6 +180,7 @@ class SendingCalls(AnswerCalls):
             await self._drop_files(gone.message_id, {file["sha256"]} - files_of(row))
         else:
             row["message"]["content"] = text_of(rest)
+            row["texts"] = []
         return await self._change(row, True)
 
     async def _meet_echo(self, token: str, external: ExternalId) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ Proved by `tests/contract/test_stats.py`.
 
 from collections import Counter
 from datetime import timedelta
+from math import fsum
 
 from backscroll.storage.models import message_model, message_tokens
 from backscroll.storage.provider.rows import instant_text, message_of
@@ -17,15 +18,25 @@ class StatsCalls(SearchCalls):
     """The calls for figures, with defaults on the six primitives."""
 
     async def get_usage_stats(self) -> UsageStats:
-        """Count threads, messages (tombstones too) and tokens, and the threads that changed in the last while.
+        """Count threads, messages (tombstones too), tokens and costs, and the threads that changed in the last while.
+
+        Where a message has usage blocks, their tokens count, and not what it says of itself.
 
         The storage's clock says what the last hour, day and week are.
         """
         threads = await self.query("threads", {})
         tokens: Counter[str | None] = Counter()
+        costs: dict[str, list[float]] = {}
+        usage = await self.query("blocks", {"block_type": "usage"})
+        for block in usage:
+            tokens[block["model"]] += block["tokens"]
+            if block["cost_usd"] is not None:
+                costs.setdefault(block["model"], []).append(block["cost_usd"])
+        told = {block["message_id"] for block in usage}
         for row in await self.query("messages", {}):
             message = message_of(row)
-            tokens[message_model(message)] += message_tokens(message) or 0
+            if message.id not in told and "is_copy" not in row:
+                tokens[message_model(message)] += message_tokens(message) or 0
         now = utc_now()
 
         def changed_within(**span: float) -> int:
@@ -39,4 +50,5 @@ class StatsCalls(SearchCalls):
             threads_last_hour=changed_within(hours=1),
             threads_last_24h=changed_within(hours=24),
             threads_last_7d=changed_within(days=7),
+            costs_usd={model: fsum(each) for model, each in costs.items()},
         )

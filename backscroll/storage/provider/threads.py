@@ -10,6 +10,7 @@ from typing import Any
 from backscroll.storage.changes import ThreadChanges
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message, Thread
+from backscroll.storage.provider.lineage import drop_links, keep_link
 from backscroll.storage.provider.rows import Rows, thread_gone, thread_row
 from backscroll.storage.values import canonical_json
 
@@ -59,10 +60,14 @@ class ThreadCalls(Rows):
                 return False
             for message in await self.query("messages", {"thread_id": thread_id}):
                 await self._forget_message(message)
-            for namespace in ("aliases", "answers"):
+            for namespace in ("aliases", "answers", "approvals", "feedback", "suspended_states"):
                 for owned in await self.query(namespace, {"thread_id": thread_id}):
                     await self.delete(namespace, owned["key"])
+            await self._forget_checkpoints(thread_id)
+            is_linked = await keep_link(self, row)
             await self.delete("threads", thread_id)
+            if is_linked:
+                await drop_links(self, row)
             return True
 
     async def delete_threads(self, thread_ids: Iterable[str]) -> int:
@@ -122,6 +127,15 @@ class ThreadCalls(Rows):
             if any(canonical_json(each) == mark for each in row["platforms"][name].values())
         ]
         return [await self._thread_of(row, None) for row in found[:limit]]
+
+    async def _forget_checkpoints(self, thread_id: str) -> int:
+        """Delete the checkpoints of a thread, then their writes, and return how many checkpoints there were."""
+        rows = await self.query("checkpoints", {"thread_id": thread_id})
+        for row in rows:
+            await self.delete("checkpoints", row["key"])
+        for write in await self.query("checkpoint_writes", {"thread_id": thread_id}):
+            await self.delete("checkpoint_writes", write["key"])
+        return len(rows)
 
     async def _find_rows(self, column: str, part: str | None, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         marks = {key: canonical_json(value) for key, value in wanted.items()}

@@ -1,8 +1,8 @@
 """The provider on SQLite and PostgreSQL. Its files mirror `provider/` name by name; each says only what differs.
 
 url, settings, types, tables → engine → sqlite, postgresql
-engine → rows → early, parts, item → marking → echoes, asking → batch → steps, commit → threads → aliases → answers
-→ sending → messages → reactions → rejected → search → stats → files → places
+engine → rows → thumbs, lineage, early, parts, item → marking → echoes, asking → batch → steps, commit
+→ threads → aliases → answers → sending → messages → reactions → rejected → search → stats → files → places
 → blocks → conversations → agents → feedback → states → forks → approvals → checkpoints
 """
 

@@ -8,6 +8,9 @@ from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Ta
 from backscroll.storage.sql.tables import message_id_column, metadata, thread_id_column
 from backscroll.storage.sql.types import Instant, Json, Key
 
+# Those of `storage.blocks.SAID`.
+_SAID = "block_type IN ('user_text', 'text', 'content')"
+
 message_blocks = Table(
     "message_blocks",
     metadata,
@@ -25,11 +28,37 @@ message_blocks = Table(
     Column("tokens", BigInteger),
     Column("model", Text),
     Column("cost_usd", Float),
+    # What a tool's block is found by, as far as its message is searched.
+    Column("tool_text", Text),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("message_id", "position", name="message_blocks_position"),
     Index(
+        "message_blocks_said",
+        "message_id",
+        sqlite_where=text(_SAID),
+        postgresql_where=text(_SAID),
+    ),
+    Index(
+        "message_blocks_searched",
+        "message_id",
+        "position",
+        sqlite_where=text("tool_text IS NOT NULL"),
+        postgresql_where=text("tool_text IS NOT NULL"),
+    ),
+    # Calls of one message are told apart, and the newest of all with an id is found.
+    Index(
+        "message_blocks_call",
+        "message_id",
+        "tool_call_id",
+        unique=True,
+        sqlite_where=text("tool_call_id IS NOT NULL"),
+        postgresql_where=text("tool_call_id IS NOT NULL"),
+    ),
+    Index(
         "message_blocks_tool_call",
         "tool_call_id",
+        "created_at",
+        "id",
         sqlite_where=text("tool_call_id IS NOT NULL"),
         postgresql_where=text("tool_call_id IS NOT NULL"),
     ),
@@ -68,6 +97,8 @@ feedback = Table(
     Column("created_at", Instant, nullable=False),
     Index("feedback_message", "message_id"),
     Index("feedback_newest", "created_at", "id"),
+    Index("feedback_newest_by_agent", "agent_name", "created_at", "id"),
+    Index("feedback_newest_by_user", "user_id", "created_at", "id"),
 )
 
 # No key to the threads: a state may be one of a thread that is kept elsewhere.
@@ -129,7 +160,15 @@ checkpoints = Table(
     Column("parent_id", Key),
     Column("checkpoint", Json, nullable=False),
     Column("metadata", Json, nullable=False),
+    # What its metadata name as the run that made it.
+    Column("run_id", Key),
     Column("created_at", Instant, nullable=False),
+    Index(
+        "checkpoints_run",
+        "run_id",
+        sqlite_where=text("run_id IS NOT NULL"),
+        postgresql_where=text("run_id IS NOT NULL"),
+    ),
 )
 
 checkpoint_writes = Table(

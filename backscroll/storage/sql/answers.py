@@ -8,12 +8,13 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, exists, func, select, update
+from sqlalchemy import Row, and_, bindparam, case, exists, func, or_, select, update
 
 from backscroll.errors import StorageError
 from backscroll.storage.keys import ThreadKey
-from backscroll.storage.provider.answers import clean_reason
+from backscroll.storage.provider.answers import DROPPABLE, clean_reason
 from backscroll.storage.records import Answer, AnswerState, FinalState
+from backscroll.storage.sql.agent_tables import approvals
 from backscroll.storage.sql.aliases import SqlAliases
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.steps import CHANGE_ANSWER, Finish, finish_batch, owned
@@ -37,9 +38,18 @@ _READY = (
     .with_for_update(skip_locked=True)
 )
 _NEXT = select(func.min(answers.c.ready_at), now()).where(_UNFINISHED, _IS_FIRST, _PLATFORMS)
+_decided = answers.alias("decided")
+# Where an answer stands that people were asked about, the skipping ends.
+_UNTIL = (
+    select(func.min(_decided.c.position))
+    .join(approvals, approvals.c.answer_id == _decided.c.id)
+    .where(_decided.c.thread_id == bindparam("its_thread"), _decided.c.state == "waiting")
+    .scalar_subquery()
+)
 _LAST_WAITING = (
     select(answers)
     .where(answers.c.thread_id == bindparam("its_thread"), answers.c.state == "waiting")
+    .where(or_(_UNTIL.is_(None), answers.c.position < _UNTIL))
     .order_by(answers.c.position.desc())
     .limit(1)
     .with_for_update()
@@ -193,7 +203,7 @@ class SqlAnswers(SqlAliases):
 
     async def drop_answer(self, answer_id: str) -> bool:
         async def work(connection: Connection) -> bool:
-            change = CHANGE_ANSWER.where(answers.c.state.in_(("waiting", "failed")))
+            change = CHANGE_ANSWER.where(answers.c.state.in_(DROPPABLE))
             values = {"state": "skipped", "reason": "dropped by the operator"}
             return (await connection.execute(change.values(values), {"answer_id": answer_id})).rowcount > 0
 
@@ -221,7 +231,9 @@ async def _take_batch(connection: Connection, jobs: list[Take]) -> None:
 
 async def _skip_to_last(connection: Connection, first: Row[Any]) -> Row[Any]:
     its = {"its_thread": first.thread_id}
-    last = (await connection.execute(_LAST_WAITING, its)).one()
+    last = (await connection.execute(_LAST_WAITING, its)).one_or_none()
+    if last is None:
+        return first
     await connection.execute(_SKIP_BEFORE, its | {"its_position": last.position})
     return last
 

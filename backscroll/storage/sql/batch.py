@@ -40,6 +40,7 @@ from backscroll.storage.sql.tables import (
     thread_properties,
     threads,
 )
+from backscroll.storage.sql.thumbs import keep_thumbs
 from backscroll.storage.sql.types import any_of, now
 from backscroll.storage.values import utc_now
 
@@ -217,7 +218,7 @@ async def _insert(batch: _Batch) -> None:
     if not new:
         return
     early = await take_early(batch.connection, sorted(batch.adopted))
-    reactions, versions = [], []
+    reactions, versions, brought = [], [], []
     now_ = utc_now()
     for item in new:
         thread_id = str(item.thread_id)
@@ -227,15 +228,18 @@ async def _insert(batch: _Batch) -> None:
         if item.place in early:
             settled = Settled(item.stored, early[item.place])
             item.stored = settled.message
-            reactions += settled.reactions
+            brought.append((thread_id, item.stored, settled.reactions))
             versions += settled.versions
         else:
-            reactions += reaction_values(item.stored)
+            brought.append((thread_id, item.stored, reaction_values(item.stored)))
+        reactions += brought[-1][2]
     rows = [message_values(str(item.thread_id), item.stored, item.external) for item in new if item.stored]
     files = [row for item in new if item.stored for row in file_values(item.stored, item.fetched_from)]
     for insert, values in zip(_INSERTS, (rows, files, reactions, versions), strict=True):
         if values:
             await batch.connection.execute(insert, values)
+    if reactions:
+        await keep_thumbs(batch.connection, brought)
     await count_messages(batch.connection, {str(item.thread_id): batch.last[str(item.thread_id)] for item in new})
 
 

@@ -17,6 +17,11 @@ def insert_ignoring(connection: Connection, table: Table) -> Any:
     return _insert_ignoring(connection.dialect.name, table)
 
 
+def insert_replacing(connection: Connection, table: Table, *, keeping: tuple[str, ...] = ()) -> Any:
+    """Make an insert that takes the place of the row of the same primary key, but for the columns that are kept."""
+    return _insert_replacing(connection.dialect.name, table, keeping)
+
+
 async def count_messages(connection: Connection, last: dict[str, int]) -> None:
     """Write the last sequence of each of these threads, in one statement for all."""
     if connection.dialect.name == "postgresql":
@@ -29,6 +34,16 @@ async def count_messages(connection: Connection, last: dict[str, int]) -> None:
 def _insert_ignoring(dialect: str, table: Table) -> Any:
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _insert_replacing(dialect: str, table: Table, keeping: tuple[str, ...]) -> Any:
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    keys = list(table.primary_key.columns)
+    changed = {column.name: insert.excluded[column.name] for column in table.columns if column not in keys}
+    return insert.on_conflict_do_update(
+        index_elements=keys, set_={name: value for name, value in changed.items() if name not in keeping}
+    )
 
 
 _TOUCH = update(threads).values(updated_at=later_of(threads.c.updated_at, now()))

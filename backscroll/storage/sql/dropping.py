@@ -2,16 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Executable, bindparam, select, union, update
 
+from backscroll.storage.sql.agent_tables import message_blocks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.tables import dropped_files, message_files, messages
 from backscroll.storage.sql.types import any_of, now
 from backscroll.storage.values import new_id
 
-_FILES = select(message_files.c.sha256).where(message_files.c.sha256.is_not(None)).distinct()
-_OF_MESSAGE = _FILES.where(message_files.c.message_id == bindparam("its_message"))
-_AT = _OF_MESSAGE.where(message_files.c.position == bindparam("its_position"))
+_FILES = select(message_files.c.sha256).where(message_files.c.sha256.is_not(None))
+_OUTPUTS = select(message_blocks.c.sha256).where(message_blocks.c.sha256.is_not(None))
+_OF_MESSAGE = union(
+    _FILES.where(message_files.c.message_id == bindparam("its_message")),
+    _OUTPUTS.where(message_blocks.c.message_id == bindparam("its_message")),
+)
+_AT = _FILES.where(
+    message_files.c.message_id == bindparam("its_message"), message_files.c.position == bindparam("its_position")
+)
 _EMPTY = (
     update(message_files)
     .where(
@@ -19,8 +26,9 @@ _EMPTY = (
     )
     .values(sha256=None, location=None)
 )
-_OF_THREADS = _FILES.join(messages, messages.c.id == message_files.c.message_id).where(
-    any_of(messages.c.thread_id, "ids")
+_OF_THREADS = union(
+    _FILES.join(messages, messages.c.id == message_files.c.message_id).where(any_of(messages.c.thread_id, "ids")),
+    _OUTPUTS.join(messages, messages.c.id == message_blocks.c.message_id).where(any_of(messages.c.thread_id, "ids")),
 )
 
 
@@ -41,7 +49,7 @@ async def drop_files_of_threads(connection: Connection, ids: list[str]) -> None:
     await _drop(connection, _OF_THREADS, {"ids": ids})
 
 
-async def _drop(connection: Connection, query: Select[Any], where: dict[str, Any]) -> None:
+async def _drop(connection: Connection, query: Executable, where: dict[str, Any]) -> None:
     rows = [{"id": new_id(), "sha256": row.sha256} for row in await connection.execute(query, where)]
     if rows:
         await connection.execute(dropped_files.insert().values(created_at=now()), rows)

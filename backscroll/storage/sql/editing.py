@@ -7,12 +7,34 @@ Each locks the row of its thread first, so changes of one thread come one after 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, case, delete, func, null, select, update
+from sqlalchemy import (
+    BindParameter,
+    Executable,
+    Row,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
 
+from backscroll.storage.blocks import SAID
 from backscroll.storage.models import Content, plain_text
+from backscroll.storage.sql.agent_tables import feedback, message_blocks
 from backscroll.storage.sql.dropping import drop_files_of_message
 from backscroll.storage.sql.engine import Connection
-from backscroll.storage.sql.rows import MESSAGE_COLUMNS, content_of, content_values, search_values
+from backscroll.storage.sql.rows import (
+    MESSAGE_COLUMNS,
+    TOOL_TEXTS,
+    content_of,
+    content_values,
+    search_values,
+    tools_of,
+)
 from backscroll.storage.sql.tables import (
     message_files,
     message_parts,
@@ -21,6 +43,7 @@ from backscroll.storage.sql.tables import (
     messages,
     threads,
 )
+from backscroll.storage.sql.thumbs import settle_thumb
 from backscroll.storage.sql.types import later_of, now
 from backscroll.storage.values import canonical_json, utc_now
 
@@ -30,11 +53,18 @@ _LOCK = (
     .where(threads.c.id == select(messages.c.thread_id).where(messages.c.id == _MESSAGE).scalar_subquery())
     .with_for_update(key_share=True)
 )
-_READ = select(*MESSAGE_COLUMNS).where(messages.c.id == _MESSAGE)
-_TOUCH = (
+# Literals as in the partial index, or the planner would not see that it fits.
+IS_SAID = message_blocks.c.block_type.in_([literal_column(f"'{each}'") for each in SAID])
+_HAS_TEXTS = exists().where(message_blocks.c.message_id == messages.c.id, IS_SAID).label("has_texts")
+READ = select(*MESSAGE_COLUMNS, TOOL_TEXTS, _HAS_TEXTS).where(messages.c.id == _MESSAGE)
+_DROP_TEXTS = delete(message_blocks).where(message_blocks.c.message_id == _MESSAGE, IS_SAID)
+_DROP_BLOCKS = delete(message_blocks).where(
+    message_blocks.c.message_id == _MESSAGE, message_blocks.c.block_type != "usage"
+)
+TOUCH = (
     update(threads).where(threads.c.id == bindparam("thread")).values(updated_at=later_of(threads.c.updated_at, now()))
 )
-_CHANGE = update(messages).where(messages.c.id == _MESSAGE)
+CHANGE = update(messages).where(messages.c.id == _MESSAGE)
 _LAST_VERSION = select(func.max(message_versions.c.version)).where(message_versions.c.message_id == _MESSAGE)
 _REACTION = select(message_reactions).where(
     message_reactions.c.message_id == _MESSAGE,
@@ -67,10 +97,7 @@ async def edit(connection: Connection, message_id: str, content: Content, edited
             "written_at": row.edited_at or row.created_at,
         }
         await connection.execute(message_versions.insert(), version)
-    values = {"edited_at": at, "updated_at": utc_now(), **content_values(content)}
-    values |= search_values(plain_text(content), row)
-    await connection.execute(_CHANGE.values(values), {"its_message": message_id})
-    await connection.execute(_TOUCH, {"thread": row.thread_id})
+    await _set_content(connection, row, content, edited_at=at)
     return True
 
 
@@ -79,10 +106,23 @@ async def rewrite(connection: Connection, message_id: str, content: Content) -> 
     row = await lock(connection, message_id)
     if row is None or row.deleted_at is not None:
         return False
-    values = {"updated_at": utc_now(), **content_values(content), **search_values(plain_text(content), row)}
-    await connection.execute(_CHANGE.values(values), {"its_message": message_id})
-    await connection.execute(_TOUCH, {"thread": row.thread_id})
+    await _set_content(connection, row, content)
     return True
+
+
+async def _set_content(connection: Connection, row: Row[Any], content: Content, **changed: Any) -> None:
+    """Let a message say something else, in one part."""
+    if row.has_texts:
+        await connection.execute(_DROP_TEXTS, {"its_message": row.id})
+    await grow(connection, row, content, **changed)
+
+
+async def grow(connection: Connection, row: Row[Any], content: Content, **changed: Any) -> None:
+    """Write a message's content and what it is found by; the blocks of its texts are the caller's."""
+    values = {"updated_at": utc_now(), **content_values(content), **changed}
+    values |= search_values(plain_text(content), row, tools_of(row))
+    await connection.execute(CHANGE.values(values), {"its_message": row.id})
+    await connection.execute(TOUCH, {"thread": row.thread_id})
 
 
 async def clear(connection: Connection, message_id: str, deleted_at: datetime | None) -> bool:
@@ -96,11 +136,12 @@ async def clear(connection: Connection, message_id: str, deleted_at: datetime | 
     await connection.execute(posted.values(text=text))
     values = {"deleted_at": deleted_at or utc_now(), "updated_at": utc_now(), **content_values("")}
     values |= {"attributes": {}, "tool_calls": [], **search_values("", row, attributes={})}
-    await connection.execute(_CHANGE.values(values), {"its_message": message_id})
+    await connection.execute(CHANGE.values(values), {"its_message": message_id})
     await drop_files_of_message(connection, message_id)
-    for table in (message_versions, message_files, message_reactions):
+    await connection.execute(_DROP_BLOCKS, {"its_message": message_id})
+    for table in (message_versions, message_files, message_reactions, feedback):
         await connection.execute(delete(table).where(table.c.message_id == message_id))
-    await connection.execute(_TOUCH, {"thread": row.thread_id})
+    await connection.execute(TOUCH, {"thread": row.thread_id})
     return True
 
 
@@ -142,8 +183,9 @@ async def react(
         change = update(message_reactions).where(*_REACTION.whereclause.clauses)  # type: ignore[union-attr]
         await connection.execute(change.values(values), where)
     if stands != added:
-        await connection.execute(_CHANGE.values(updated_at=utc_now()), {"its_message": message_id})
-        await connection.execute(_TOUCH, {"thread": message.thread_id})
+        await settle_thumb(connection, message, emoji, user_id, added, at)
+        await connection.execute(CHANGE.values(updated_at=utc_now()), {"its_message": message_id})
+        await connection.execute(TOUCH, {"thread": message.thread_id})
     return stands != added
 
 
@@ -157,7 +199,10 @@ async def clear_reactions(connection: Connection, message_id: str, emoji: str | 
     return changed
 
 
-async def lock(connection: Connection, message_id: str) -> Row[Any] | None:
-    """Lock the thread of a message, and return the message's row; None when it is unknown."""
+async def lock(connection: Connection, message_id: str, query: Executable = READ) -> Row[Any] | None:
+    """Lock the thread of a message, and return the message's row; None when it is unknown.
+
+    Args: query: what of the row is read, where `its_message` is the message.
+    """
     await connection.execute(_LOCK, {"its_message": message_id})
-    return (await connection.execute(_READ, {"its_message": message_id})).one_or_none()
+    return (await connection.execute(query, {"its_message": message_id})).one_or_none()

@@ -3,17 +3,23 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, null, select, update
+from sqlalchemy import bindparam, delete, exists, null, or_, select, update
 
 from backscroll.storage.models import Attachment
 from backscroll.storage.records import DroppedFile, WantedFile
+from backscroll.storage.sql.agent_tables import message_blocks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.rows import FILE_FIELDS
 from backscroll.storage.sql.stats import SqlStats
 from backscroll.storage.sql.tables import dropped_files, message_files
 from backscroll.storage.sql.types import any_of
 
-_NEEDED = select(exists().where(message_files.c.sha256 == bindparam("sha256")))
+_NEEDED = select(
+    or_(
+        exists().where(message_files.c.sha256 == bindparam("sha256")),
+        exists().where(message_blocks.c.sha256 == bindparam("sha256")),
+    )
+)
 _WANTED = (
     select(message_files)
     .where(message_files.c.wanted_from.is_not(None))

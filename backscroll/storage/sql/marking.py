@@ -15,7 +15,15 @@ from backscroll.storage.sql.early import PLACE, take_early
 from backscroll.storage.sql.editing import clear, clear_reactions, edit, lock, react, rewrite
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.parts import read_parts
-from backscroll.storage.sql.rows import MESSAGE_COLUMNS, Place, external_values, place_of, search_values
+from backscroll.storage.sql.rows import (
+    MESSAGE_COLUMNS,
+    TOOL_TEXTS,
+    Place,
+    external_values,
+    place_of,
+    search_values,
+    tools_of,
+)
 from backscroll.storage.sql.tables import message_parts, messages
 from backscroll.storage.sql.types import Json, any_of, now
 
@@ -28,7 +36,7 @@ _PARTS = (
     .order_by(message_parts.c.message_id, message_parts.c.part)
     .with_for_update()
 )
-_READ = select(*MESSAGE_COLUMNS).where(any_of(messages.c.id, "ids"))
+_READ = select(*MESSAGE_COLUMNS, TOOL_TEXTS).where(any_of(messages.c.id, "ids"))
 _HOLDERS = (
     select(*PLACE, message_parts.c.message_id)
     .where(tuple_(*PLACE).in_(bindparam("places", expanding=True)))
@@ -146,7 +154,7 @@ async def _holders(connection: Connection, marks: list[Posted]) -> dict[Place, s
 def _named(row: Row[Any], external: ExternalId) -> dict[str, Any]:
     """Lay out how a message is named after its first post."""
     platforms = row.platforms | external.platforms
-    found_by = search_values(row.content, row, platforms=platforms)
+    found_by = search_values(row.content, row, tools_of(row), platforms=platforms)
     changed = {f"new_{name}": value for name, value in found_by.items()}
     return {"its_message": row.id, "new_platforms": platforms} | _at(external) | changed
 

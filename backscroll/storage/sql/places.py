@@ -15,9 +15,11 @@ from backscroll.storage.sql.rows import (
     CHUNK_COUNT,
     NEWEST_FIRST,
     THREAD_COLUMNS,
+    TOOL_TEXTS,
     property_values,
     read_by_ids,
     search_values,
+    tools_of,
 )
 from backscroll.storage.sql.saving import fields_of, update_threads
 from backscroll.storage.sql.tables import (
@@ -29,6 +31,7 @@ from backscroll.storage.sql.tables import (
     thread_properties,
     threads,
 )
+from backscroll.storage.sql.types import any_of
 
 _LIVE = (
     select(aliases.c.alias)
@@ -45,6 +48,7 @@ _LIVING = (
     .where(threads.c.id == select(aliases.c.thread_id).where(aliases.c.alias == bindparam("alias")).scalar_subquery())
     .with_for_update(key_share=True)
 )
+_TOOLS = select(messages.c.id, TOOL_TEXTS).where(any_of(messages.c.id, "ids"))
 _ALIASES = select(aliases.c.alias, aliases.c.thread_id).where(
     aliases.c.alias >= bindparam("first"), aliases.c.alias < bindparam("last")
 )
@@ -115,10 +119,13 @@ async def _move_messages(connection: Connection, move: ChannelMove) -> None:
     moved = has.where(message_parts.c.channel == move.new_channel).exists()
     ids = sorted((await connection.execute(_moving(messages, move).where(moved).returning(messages.c.id))).scalars())
     for start in range(0, len(ids), CHUNK_COUNT):
-        for message_id, (_, message) in (await read_by_ids(connection, ids[start : start + CHUNK_COUNT])).items():
+        chunk = ids[start : start + CHUNK_COUNT]
+        tools = {row.id: tools_of(row) for row in await connection.execute(_TOOLS, {"ids": chunk})}
+        for message_id, (_, message) in (await read_by_ids(connection, chunk)).items():
             platforms = move.apply(message.platforms)
             if platforms is not None:
-                values = {"platforms": platforms, **search_values(message.text, message, platforms=platforms)}
+                found_by = search_values(message.text, message, tools[message_id], platforms=platforms)
+                values = {"platforms": platforms, **found_by}
                 await connection.execute(update(messages).where(messages.c.id == message_id).values(values))
 
 

@@ -24,7 +24,8 @@ from backscroll.storage.models import (
     plain_text,
 )
 from backscroll.storage.provider.rows import standing, wanted_positions
-from backscroll.storage.search import MARKED, fold, index_words, property_marks
+from backscroll.storage.search import MARKED, fold, index_words, property_marks, searched_text
+from backscroll.storage.sql.agent_tables import message_blocks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.tables import message_files, message_reactions, messages, threads
 from backscroll.storage.sql.types import any_of, json_list, json_row
@@ -37,7 +38,7 @@ THREAD_COLUMNS = tuple(column for column in threads.c if column.name not in _UNR
 MESSAGE_COLUMNS = tuple(column for column in messages.c if column.name not in (*_UNREAD, "model", "tokens"))
 
 FILE_FIELDS = ("name", "type", "size_bytes", "sha256", "location")
-_FILES = (
+FILES = (
     select(json_list(json_row(message_files.c.position, *(message_files.c[name] for name in FILE_FIELDS))))
     .where(message_files.c.message_id == messages.c.id)
     .scalar_subquery()
@@ -47,9 +48,16 @@ _REACTIONS = (
     .where(message_reactions.c.message_id == messages.c.id, message_reactions.c.removed_at.is_(None))
     .scalar_subquery()
 )
+# What is told of a message's tools, for `tools_of`.
+TOOL_TEXTS = (
+    select(json_list(json_row(message_blocks.c.position, message_blocks.c.tool_text)))
+    .where(message_blocks.c.message_id == messages.c.id, message_blocks.c.tool_text.is_not(None))
+    .scalar_subquery()
+    .label("tool_texts")
+)
 # In the order of the model's fields, and behind them what is not the model's.
 _MESSAGE_FIELDS = tuple(Message.model_fields)
-_FIELD_COLUMNS = {"attachments": _FILES.label("attachments"), "reactions": _REACTIONS.label("reactions")}
+_FIELD_COLUMNS = {"attachments": FILES.label("attachments"), "reactions": _REACTIONS.label("reactions")}
 _MESSAGES = select(
     *(_FIELD_COLUMNS[name] if name in _FIELD_COLUMNS else messages.c[name] for name in _MESSAGE_FIELDS),
     messages.c.content_blocks,
@@ -104,9 +112,15 @@ def content_values(content: Content) -> dict[str, Any]:
     return {"content": plain_text(content), "content_blocks": None if isinstance(content, str) else content}
 
 
-def search_values(text: str, carrier: Message | Row[Any], **changed: Any) -> dict[str, str]:
-    """Lay out what a message is found by: its text, and what the carrier's objects hold, or those that changed."""
-    return _searched(text, property_marks({name: changed.get(name, getattr(carrier, name)) for name in MARKED}))
+def search_values(text: str, carrier: Message | Row[Any], tools: Iterable[str] = (), **changed: Any) -> dict[str, str]:
+    """Lay out what a message is found by: its text, its tools, and what the carrier's objects hold, or that changed."""
+    marks = property_marks({name: changed.get(name, getattr(carrier, name)) for name in MARKED})
+    return _searched(searched_text(text, tools), marks)
+
+
+def tools_of(row: Row[Any]) -> list[str]:
+    """Return what is told of a message's tools, in order; the row has `TOOL_TEXTS`."""
+    return [text for _, text in sorted(row.tool_texts or ())]
 
 
 def content_of(row: Row[Any]) -> Content:

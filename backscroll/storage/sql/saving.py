@@ -23,14 +23,14 @@ from backscroll.storage.sql.rows import CHUNK_COUNT, THREAD_COLUMNS, property_va
 from backscroll.storage.sql.tables import thread_properties, threads
 from backscroll.storage.sql.types import any_of, later_of, now
 
-_FIELDS = ("title", "user_id", "agent_name", "attributes", "platforms")
+FIELDS = ("title", "user_id", "agent_name", "attributes", "platforms")
 _LOCK = (
     select(*THREAD_COLUMNS).where(any_of(threads.c.id, "ids")).order_by(threads.c.id).with_for_update(key_share=True)
 )
 _UPDATE = (
     update(threads)
     .where(threads.c.id == bindparam("its_id"))
-    .values({name: bindparam(name) for name in _FIELDS} | {"updated_at": later_of(threads.c.updated_at, now())})
+    .values({name: bindparam(name) for name in FIELDS} | {"updated_at": later_of(threads.c.updated_at, now())})
 )
 _RETITLE = (
     update(threads)
@@ -117,7 +117,7 @@ async def _write_threads(connection: Connection, saves: dict[str, Save]) -> None
 
 def fields_of(row: Row[Any]) -> dict[str, Any]:
     """Lay out what of a thread can be changed, with its id."""
-    return {name: getattr(row, name) for name in ("id", *_FIELDS)}
+    return {name: getattr(row, name) for name in ("id", *FIELDS)}
 
 
 async def update_threads(connection: Connection, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import Select, func, literal, select, text, tuple_, union_all
 
 from backscroll.storage.models import Thread
-from backscroll.storage.search import SEARCHED_LENGTH, Pattern, Search
+from backscroll.storage.search import SEARCHED_LENGTH, Pattern, Search, searched_text
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.matching import TRIGRAM_LENGTH, fits
 from backscroll.storage.sql.rejected import SqlRejected
-from backscroll.storage.sql.rows import NEWEST_FIRST, THREAD_COLUMNS, read_thread_rows
+from backscroll.storage.sql.rows import NEWEST_FIRST, THREAD_COLUMNS, TOOL_TEXTS, read_thread_rows, tools_of
 from backscroll.storage.sql.tables import messages, threads
 from backscroll.storage.sql.types import any_of
 
@@ -20,7 +20,12 @@ _HAS_TRIGRAMS = text("SELECT count(*) FROM pg_indexes WHERE indexname = 'message
 _NEWEST_IDS = select(threads.c.id, threads.c.updated_at).order_by(*NEWEST_FIRST).limit(_PAGE_THREADS)
 _BY_IDS = select(*THREAD_COLUMNS).where(any_of(threads.c.id, "ids"))
 _TEXTS = (
-    select(messages.c.thread_id, messages.c.sequence, func.substr(messages.c.content, 1, SEARCHED_LENGTH).label("text"))
+    select(
+        messages.c.thread_id,
+        messages.c.sequence,
+        func.substr(messages.c.content, 1, SEARCHED_LENGTH).label("text"),
+        TOOL_TEXTS,
+    )
     .where(any_of(messages.c.thread_id, "ids"), messages.c.deleted_at.is_(None))
     .order_by(messages.c.thread_id, messages.c.sequence)
     .limit(_PAGE_TEXTS)
@@ -91,7 +96,7 @@ class SqlSearch(SqlRejected):
         while thread_ids - found:
             query = _TEXTS.where(tuple_(messages.c.thread_id, messages.c.sequence) > after)
             page = await self.database.rows(query, {"ids": thread_ids - found})
-            found |= await pattern.fitting((row.thread_id, row.text) for row in page)
+            found |= await pattern.fitting((row.thread_id, searched_text(row.text, tools_of(row))) for row in page)
             if len(page) < _PAGE_TEXTS:
                 break
             after = (page[-1].thread_id, page[-1].sequence)

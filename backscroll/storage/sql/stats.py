@@ -1,8 +1,11 @@
 """Figures in SQL; the contract stands in `provider/stats.py`."""
 
+from collections import Counter
+
 from sqlalchemy import func, select
 
 from backscroll.storage.records import UsageStats
+from backscroll.storage.sql.agent_tables import message_blocks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.search import SqlSearch
 from backscroll.storage.sql.tables import messages, threads
@@ -17,6 +20,16 @@ _TOKENS = (
     .where(messages.c.tokens.is_not(None))
     .group_by(messages.c.model)
 )
+_USED = (
+    select(
+        message_blocks.c.model,
+        func.sum(message_blocks.c.tokens // _HALF),
+        func.sum(message_blocks.c.tokens % _HALF),
+        func.sum(message_blocks.c.cost_usd),
+    )
+    .where(message_blocks.c.tokens.is_not(None))
+    .group_by(message_blocks.c.model)
+)
 
 
 class SqlStats(SqlSearch):
@@ -25,9 +38,15 @@ class SqlStats(SqlSearch):
     async def get_usage_stats(self) -> UsageStats:
         async def work(connection: Connection) -> UsageStats:
             count, message_count = (await connection.execute(_ALL)).one()
-            tokens = {model: int(high) * _HALF + int(low) for model, high, low in await connection.execute(_TOKENS)}
-            changed = [await _changed_within(connection, hours) for hours in (1, 24, 168)]
-            return UsageStats(count, int(message_count), tokens, *changed)
+            tokens: Counter[str | None] = Counter()
+            for model, high, low in await connection.execute(_TOKENS):
+                tokens[model] += int(high) * _HALF + int(low)
+            costs: dict[str, float] = {}
+            for model, high, low, cost_usd in await connection.execute(_USED):
+                tokens[model] += int(high) * _HALF + int(low)
+                costs |= {} if cost_usd is None else {model: float(cost_usd)}
+            hour, day, week = [await _changed_within(connection, hours) for hours in (1, 24, 168)]
+            return UsageStats(count, int(message_count), dict(tokens), hour, day, week, costs)
 
         return await self.database.read(work)
 

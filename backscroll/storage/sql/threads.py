@@ -8,8 +8,10 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, delete, f
 
 from backscroll.storage.changes import ThreadChanges
 from backscroll.storage.models import Message, Thread
+from backscroll.storage.sql.agent_tables import checkpoint_writes, checkpoints, suspended_states
 from backscroll.storage.sql.dropping import drop_files_of_threads
 from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.lineage import drop_links, keep_links
 from backscroll.storage.sql.primitives import SqlPrimitives
 from backscroll.storage.sql.rows import (
     CHUNK_COUNT,
@@ -29,6 +31,11 @@ _BY_ID = select(*THREAD_COLUMNS).where(threads.c.id == bindparam("thread_id"))
 _LOCK_ANSWERS = select(answers.c.id).where(any_of(answers.c.thread_id, "ids")).order_by(answers.c.id).with_for_update()
 _LOCK_ALL = select(threads.c.id).where(any_of(threads.c.id, "ids")).order_by(threads.c.id).with_for_update()
 _DELETE = delete(threads).where(any_of(threads.c.id, "ids"))
+# No foreign key deletes these: their thread need not be one of ours, and then nothing is deleted of it.
+_DELETE_UNLINKED = [
+    delete(table).where(table.c.thread_id.in_(select(threads.c.id).where(any_of(threads.c.id, "ids"))))
+    for table in (checkpoint_writes, checkpoints, suspended_states)
+]
 _NEWEST = select(*THREAD_COLUMNS).order_by(*NEWEST_FIRST)
 
 _RARE_COUNT = 1000
@@ -148,7 +155,13 @@ async def _delete(connection: Connection, ids: list[str]) -> int:
     for statement in (_LOCK_ANSWERS, _LOCK_ALL):
         await connection.execute(statement, {"ids": ids})
     await drop_files_of_threads(connection, ids)
-    return (await connection.execute(_DELETE, {"ids": ids})).rowcount
+    for removal in _DELETE_UNLINKED:
+        await connection.execute(removal, {"ids": ids})
+    are_linked = await keep_links(connection, ids)
+    count = (await connection.execute(_DELETE, {"ids": ids})).rowcount
+    if are_linked:
+        await drop_links(connection, ids)
+    return count
 
 
 def _of(query: Select[Any], agent_name: str | None, user_id: str | None) -> Select[Any]:

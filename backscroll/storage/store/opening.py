@@ -4,6 +4,7 @@ Proved by `tests/unit/storage/test_store.py`.
 """
 
 import asyncio
+import importlib
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backscroll.errors import StoreClosedError
+from backscroll.errors import StorageRefusedError, StoreClosedError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import FileStore
 from backscroll.storage.provider import StorageProvider
@@ -53,16 +54,16 @@ class Opening:
     ) -> None:
         """Make a store; connects at first use.
 
-        Args: url: `postgresql://…`, `sqlite:///…`, a bare file name (SQLite), or `:memory:`, the default.
+        Args: url: `postgresql://…`, `sqlite:///…`, a bare file name (SQLite), `redis://…`, or `:memory:`, the default.
             files: where the contents of attachments go; by default a directory beside a SQLite file, or
                 `backscroll-files-<database>` in the working directory, or for a store in memory one that ends with it.
             closes_provider: False leaves a provider that others use too open when the store is closed.
-            options: the SQL provider's, such as `pool_size`.
+            options: the provider's, such as `pool_size`.
         Raises: ValueError: both a URL and a provider. StorageRefusedError: the URL is none of these.
         """
         if provider is not None and (url is not None or options):
             raise ValueError("a store takes a URL with its options, or a provider")
-        self.provider = provider or SqlProvider(":memory:" if url is None else url, **options)
+        self.provider = provider or _provider_at(":memory:" if url is None else url, options)
         self._attachments = Attachments(self.provider, files)
         self._closes_provider = closes_provider
         self._opening = asyncio.Lock()
@@ -99,7 +100,10 @@ class Opening:
     def database_url(self) -> str | None:
         """The URL with its password hidden; None where the provider has no URL."""
         database = getattr(self.provider, "database", None)
-        return None if database is None else str(database.url.render_as_string(hide_password=True))
+        if database is None:
+            shown: str | None = getattr(self.provider, "database_url", None)
+            return shown
+        return str(database.url.render_as_string(hide_password=True))
 
     @property
     def engine(self) -> AsyncEngine | None:
@@ -139,3 +143,22 @@ class Opening:
             if self._closes_provider and self.provider.files_directory is not None:
                 await self._attachments.recover()
             self._is_open = True
+
+
+def _provider_at(url: str, options: dict[str, Any]) -> StorageProvider:
+    """Make the provider that a URL names.
+
+    Raises: StorageRefusedError: the URL names none, or one whose package is not installed.
+    """
+    if url.partition("://")[0] not in ("redis", "rediss", "unix"):
+        return SqlProvider(url, **options)
+    try:
+        made: StorageProvider = importlib.import_module("backscroll.storage.redis").Provider(url, **options)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "redis":
+            raise
+        raise StorageRefusedError(
+            "The storage's URL is one of Redis, whose package redis is not installed.",
+            "pip install 'backscroll[redis]' brings it.",
+        ) from None
+    return made

@@ -52,7 +52,7 @@ class StoreThreads(Opening):
 
     @whole
     async def delete(self, thread_id: str) -> bool:
-        """Delete a thread with its messages, aliases, answers and files; False when there is none."""
+        """Delete a thread with its messages, aliases, answers, files and checkpoints; False when there is none."""
         return await self.delete_many([thread_id]) > 0
 
     @whole

@@ -235,6 +235,16 @@ class Acts(Switches):
         await asyncio.sleep(0)
         return interaction
 
+    async def press(self, user: User, message: Message, label: str) -> Interaction:
+        """Let someone press a button of a message, named by what stands on it; also one whom it is not for.
+
+        Raises: ValueError: the message is deleted, or has no such button to press.
+        """
+        interaction = asking.press(self._world, user, message, label)
+        self._sessions.emit(asking.told(self._world, self._views, interaction))
+        await asyncio.sleep(0)
+        return interaction
+
     def _webhook(self, user: User) -> User:
         return User(self._world.new_id(), user.name, is_bot=True, discriminator="0000")
 

@@ -47,8 +47,9 @@ class FakeDiscord(Trouble, Waiting):
         await discord.until(lambda: discord.posted_by_bot(general))
     ```
 
-    People `say`, `edit`, `delete`, `react`, `start_thread`, `post_in_forum` and `use_command`; each deed changes what
-    stands there and sends its events to every session that asked for them. What the bot does over REST does the same.
+    People `say`, `edit`, `delete`, `react`, `start_thread`, `post_in_forum`, `use_command` and `press`; each deed
+    changes what stands there and sends its events to every session that asked for them. What the bot does over REST
+    does the same.
     `fail` orders trouble for REST calls; `drop_sockets`, `reconnect`, `invalidate_sessions` and `send_raw` make it on
     the gateway. `messages`, `posted_by_bot`, `thread_of` and `calls` look; `until` and `quiet` wait.
     """

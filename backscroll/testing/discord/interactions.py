@@ -1,4 +1,4 @@
-"""What someone asked of the bot by a command, and what became of it.
+"""What someone asked of the bot by a command or a button, and what became of it.
 
 Proved by `tests/unit/testing/discord/test_interactions.py`.
 """
@@ -11,11 +11,13 @@ from backscroll.testing.discord.models import Channel, Json, Message, User
 
 @dataclass(slots=True, eq=False)
 class Interaction:
-    """One use of a command. It follows what the bot answers.
+    """One use of a command, or one press of a button. It follows what the bot answers.
 
-    `response_type` is the type of the first answer: 4 a message, 5 "thinking", None none yet. `answered_in_s` is how
-    long it took, and `late_count` how many first answers came too late. `messages` are the answers, the first one
-    first, ephemeral ones too, without those that are deleted.
+    `response_type` is the type of the first answer: 4 a message, 5 "thinking", of a button also 6 nothing to be seen
+    and 7 a change of its message; None none yet. `answered_in_s` is how long it took, and `late_count` how many first
+    answers came too late. `messages` are the answers, the first one first, ephemeral ones too, without those that are
+    deleted. `name` is the command's, or what stands on the button; `pressed` is the message that the button is on, and
+    None of a command.
     """
 
     id: str
@@ -29,6 +31,8 @@ class Interaction:
     original: Message | None = None
     messages: list[Message] = field(default_factory=list)
     options: Json = field(default_factory=dict)
+    pressed: Message | None = None
+    button: Json = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic, repr=False)
 
     @property

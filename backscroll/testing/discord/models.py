@@ -226,3 +226,9 @@ class Message:
     def is_ephemeral(self) -> bool:
         """Whether only one person sees it, and no history has it."""
         return bool(self.flags & EPHEMERAL)
+
+    @property
+    def buttons(self) -> dict[str, Json]:
+        """Its buttons by what stands on them, in their order."""
+        inside = [one for row in self.components for one in row.get("components", [])]
+        return {one["label"]: one for one in inside if one.get("type") == 2 and "label" in one}

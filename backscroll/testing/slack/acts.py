@@ -8,11 +8,14 @@ import json
 import secrets
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
-from backscroll.testing.slack import events
+import aiohttp
+
+from backscroll.testing.slack import events, interactions
 from backscroll.testing.slack.delivery import Courier
 from backscroll.testing.slack.models import Channel, File, Json, Message, Team, User
-from backscroll.testing.slack.requests import Answer, Requests
+from backscroll.testing.slack.requests import FORM_TYPE, Answer, Requests
 from backscroll.testing.slack.sockets import Sockets
 from backscroll.testing.slack.switches import Switches
 from backscroll.testing.slack.talk import Talk, Twins
@@ -183,6 +186,29 @@ class Acts(Switches):
         if self.request_url is not None:
             return await self._requests.ask(payload, timeout_s)
         return await self._sockets.ask("slash_commands", payload, timeout_s)
+
+    async def press(self, user: User, message: Message, label: str, *, timeout_s: float = COMMAND_S) -> bool:
+        """Let someone press a button below a message; return whether the app acknowledged it in time.
+
+        If it did not, Slack shows the person an error, and sends nothing again. What the app sends to the response_url
+        comes into `responses`, and with `replace_original` or `delete_original` changes the message.
+        Raises: ValueError: the message has no button with this text now.
+        Source: docs.slack.dev/interactivity/handling-user-interaction
+        """
+        payload = interactions.pressed(self._workspace, user, message, label)
+        return await self.send_interaction(payload, timeout_s=timeout_s)
+
+    async def send_interaction(self, payload: Json, *, timeout_s: float = COMMAND_S) -> bool:
+        """Send any payload as that of a press of a button, once; return as `press`."""
+        try:
+            if self.request_url is None:
+                await self._sockets.ask("interactive", payload, timeout_s)
+                return True
+            body = urlencode({"payload": json.dumps(payload)}).encode()
+            answer = await self._requests.send(body, content_type=FORM_TYPE, timeout_s=timeout_s)
+        except (TimeoutError, aiohttp.ClientError):
+            return False
+        return 200 <= answer.status < 300
 
     async def send_event(self, event: Json, *, team: Team | None = None, **outer: Any) -> str:
         """Send any event in its envelope and return the event_id; `outer` replaces fields around it."""

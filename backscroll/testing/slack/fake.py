@@ -15,6 +15,7 @@ from backscroll.testing.slack import sockets
 from backscroll.testing.slack.acts import Acts
 from backscroll.testing.slack.delivery import Delivery
 from backscroll.testing.slack.files import FileServer
+from backscroll.testing.slack.interactions import is_wanted
 from backscroll.testing.slack.models import Channel, File, Json, Message, Team, User
 from backscroll.testing.slack.web import ReceivedCall, WebApi, read_params
 
@@ -57,6 +58,7 @@ class FakeSlack(Acts, Waiting):
         app.router.add_get("/files-pri/{key}/{name}", self._files.give)
         app.router.add_post("/upload/v1/{file_id}", self._files.take)
         app.router.add_post("/commands/{team}/{channel}", self._respond)
+        app.router.add_post("/actions/{team}/{channel}/{ts}", self._respond)
         try:
             self.port = await self._server.open(app, self.port)
         except BaseException:
@@ -273,12 +275,25 @@ class FakeSlack(Acts, Waiting):
             raise TimeoutError(f"{self._courier.count} events were not acked in {timeout} s.") from None
 
     async def _respond(self, request: web.Request) -> web.Response:
-        """Take what the app sends to a response_url; `in_channel` makes it a message without a user."""
+        """Take what the app sends to a response_url; `in_channel` makes it a message without a user.
+
+        That of a button may also change or delete the message that it stands below.
+        Source: docs.slack.dev/interactivity/handling-user-interaction#message_responses
+        """
         params = await read_params(request)
         self.responses.append(params)
         team = next((team for team in self._workspace.teams if team.id == request.match_info["team"]), self.team)
         channel = self._workspace.channel(team, request.match_info["channel"])
-        if channel is not None and params.get("response_type") == "in_channel":
+        message = None if channel is None else channel.messages.get(request.match_info.get("ts", ""))
+        if message is not None and is_wanted(params, "delete_original"):
+            self._talk.remove(message)
+        elif message is not None and is_wanted(params, "replace_original"):
+            self._talk.change(message, lambda: _replace(message, params))
+        elif channel is not None and params.get("response_type") == "in_channel":
             text = str(params.get("text", ""))
             self._talk.echo(self._talk.post(channel, None, text, bot_id=team.bot_id))
         return web.Response(text="ok")
+
+
+def _replace(message: Message, params: Json) -> None:
+    message.text, message.blocks = str(params.get("text", "")), params.get("blocks")

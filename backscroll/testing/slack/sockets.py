@@ -86,7 +86,7 @@ class Sockets:
         )
 
     async def ask(self, kind: str, payload: Json, timeout_s: float) -> Any:
-        """Send what wants an answer, as a slash command does, and return the answer.
+        """Send what is sent once, as a slash command or a press of a button, and return the answer.
 
         Raises: TimeoutError: no socket is open, or none answered in time.
         """
@@ -95,7 +95,12 @@ class Sockets:
         envelope_id = str(uuid.uuid4())
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[envelope_id] = answer
-        frame = {"envelope_id": envelope_id, "payload": payload, "type": kind, "accepts_response_payload": True}
+        frame = {
+            "envelope_id": envelope_id,
+            "payload": payload,
+            "type": kind,
+            "accepts_response_payload": kind == "slash_commands",
+        }
         try:
             await self._send(json.dumps(frame))
             async with asyncio.timeout(timeout_s):

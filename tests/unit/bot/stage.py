@@ -22,7 +22,7 @@ from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, AnswerState, Part
-from tests.contract.samples import arriving
+from backscroll.testing.provider_contract.samples import arriving
 
 T = TypeVar("T")
 PATIENCE_S = 20.0
@@ -111,6 +111,9 @@ class Recorder(Adapter):
 
     async def edit(self, key: ThreadKey, external: ExternalId, text: str) -> None:
         await self.change("edit", external.id, text)
+
+    async def close_approval(self, key: ThreadKey, external: ExternalId, text: str) -> None:
+        await self.change("close approval", external.id, text)
 
     async def remove(self, key: ThreadKey, external: ExternalId) -> None:
         self.acts.append(("remove", external.id))
@@ -337,6 +340,18 @@ class Flaky(memory.Provider):
 
     async def grow_answer(self, *arguments: Any, **options: Any) -> Any:
         return await self._call("grow_answer", super().grow_answer, *arguments, **options)
+
+    async def get_approval(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("get_approval", super().get_approval, *arguments, **options)
+
+    async def begin_approval(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("begin_approval", super().begin_approval, *arguments, **options)
+
+    async def append_block(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("append_block", super().append_block, *arguments, **options)
+
+    async def suspend_answer(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("suspend_answer", super().suspend_answer, *arguments, **options)
 
     async def list_wanted_files(self, *arguments: Any, **options: Any) -> Any:
         return await self._call("list_wanted_files", super().list_wanted_files, *arguments, **options)

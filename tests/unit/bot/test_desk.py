@@ -11,7 +11,7 @@ from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import LocalFiles
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.provider import StorageProvider
-from tests.contract.samples import arriving, said
+from backscroll.testing.provider_contract.samples import arriving, said
 from tests.unit.bot.stage import Flaky, Recorder, answering, ask, away, hang, only_answer, states, thread, until
 
 pytestmark = pytest.mark.usefixtures("short_waits")

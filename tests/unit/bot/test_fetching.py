@@ -14,7 +14,7 @@ from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import LocalFiles
 from backscroll.storage.models import Attachment
 from backscroll.storage.provider import StorageProvider
-from tests.contract.samples import arriving, at, said
+from backscroll.testing.provider_contract.samples import arriving, at, said
 from tests.unit.bot.stage import Flaky, Recorder, answering, away, only_answer, thread, until
 
 pytestmark = pytest.mark.usefixtures("short_waits", "soon_again")

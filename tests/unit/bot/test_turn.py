@@ -7,7 +7,7 @@ import pytest
 from backscroll.bot.turn import Surroundings, Turn, make_turn
 from backscroll.storage.models import Message
 from backscroll.storage.provider import StorageProvider
-from tests.contract.samples import KEY, arriving, at, said
+from backscroll.testing.provider_contract.samples import KEY, arriving, at, said
 from tests.unit.bot.stage import ask
 
 

@@ -19,6 +19,7 @@ from backscroll.testing.discord.models import (
     Message,
 )
 from backscroll.testing.discord.routes.call import ApiError, Call, bad_form
+from backscroll.testing.discord.routes.components import components_of
 
 CONTENT_UNITS = 2000
 NONCE_LENGTH = 25
@@ -39,7 +40,7 @@ def draft(call: Call, channel: Channel, form: Json) -> Message:
     message = Message(call.desk.world.new_id(), channel, call.bot, content_of(form) or "")
     message.nonce = _nonce(form)
     message.embeds = _items(form, "embeds", 10)
-    message.components = _items(form, "components", 40)
+    message.components = components_of(form)
     message.flags = int(form.get("flags") or 0) & SETTABLE
     message.stickers = [{"id": str(one), "name": "sticker", "format_type": 1} for one in form.get("sticker_ids") or []]
     message.poll = form.get("poll") and _poll(call, form["poll"])

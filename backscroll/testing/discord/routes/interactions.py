@@ -8,17 +8,18 @@ Proved by `tests/unit/testing/discord/test_interactions.py`.
 
 from typing import Any
 
+from backscroll.testing.discord.asking import BUTTON_PRESSED, COMMAND_USED
 from backscroll.testing.discord.interactions import Interaction
 from backscroll.testing.discord.models import COMMAND, EPHEMERAL, LOADING, REPLY, Json, Message
 from backscroll.testing.discord.routes.call import ApiError, Call, Route, bad_form
 from backscroll.testing.discord.routes.drafts import draft, reference_to
 from backscroll.testing.discord.routes.messages import rewrite
 
-MESSAGE, THINKING = 4, 5
+MESSAGE, THINKING, SILENCE, CHANGE = 4, 5, 6, 7
 
 
 async def answer(call: Call) -> Json | None:
-    """Give an interaction its first answer: a message, or that the bot thinks."""
+    """Give an interaction its first answer: a message, that the bot thinks, or what becomes of a button's message."""
     interaction = call.desk.world.interactions.get(call.ids["token"])
     if interaction is None or interaction.id != call.ids["interaction_id"]:
         raise ApiError(404, 10062, "Unknown interaction")
@@ -27,14 +28,27 @@ async def answer(call: Call) -> Json | None:
     if interaction.age_s > call.desk.world.switches.interaction_deadline_s:
         interaction.late_count += 1
         raise ApiError(404, 10062, "Unknown interaction")
-    kind = call.form.get("type")
-    if kind not in {MESSAGE, THINKING}:
-        raise bad_form("type", "BASE_TYPE_CHOICES", "Value must be one of (4, 5).")
-    message = _first(call, interaction, kind)
+    kind: Any = call.form.get("type")
+    pressed = interaction.pressed
+    kinds = (MESSAGE, THINKING) if pressed is None else (MESSAGE, THINKING, SILENCE, CHANGE)
+    if kind not in kinds:
+        raise bad_form("type", "BASE_TYPE_CHOICES", f"Value must be one of {kinds}.")
+    message = _shown(call, pressed, kind) if pressed and kind in {SILENCE, CHANGE} else _first(call, interaction, kind)
     interaction.response_type, interaction.answered_in_s = kind, interaction.age_s
     interaction.original = message
-    _post(call, interaction, message)
+    if message is not pressed:
+        _post(call, interaction, message)
     return _told(call, interaction, message, kind) if call.query.get("with_response") in {"1", "true"} else None
+
+
+def _shown(call: Call, pressed: Message, kind: int) -> Message:
+    """Let the message that a button is on be the first answer, changed or as it is."""
+    if pressed.is_deleted:
+        raise ApiError(404, 10008, "Unknown Message")
+    form = call.form.get("data")
+    if kind == CHANGE and isinstance(form, dict):
+        rewrite(call, pressed, form)
+    return pressed
 
 
 def _first(call: Call, interaction: Interaction, kind: int) -> Message:
@@ -44,7 +58,11 @@ def _first(call: Call, interaction: Interaction, kind: int) -> Message:
     else:
         message = Message(call.desk.world.new_id(), interaction.channel, call.bot, "")
         message.flags = int(form.get("flags") or 0) & EPHEMERAL | LOADING
-    message.type = COMMAND
+    if interaction.pressed is None:
+        message.type = COMMAND
+    else:
+        message.type, message.referenced = REPLY, interaction.pressed
+        message.reference = reference_to(interaction.pressed)
     return message
 
 
@@ -53,19 +71,28 @@ def _post(call: Call, interaction: Interaction, message: Message) -> None:
     message.application_id = message.webhook_id = world.application_id
     message.interaction_metadata = {
         "id": interaction.id,
-        "type": 2,
+        "type": _kind(interaction),
         "user": call.desk.views.user(interaction.user),
         "authorizing_integration_owners": {},
-        "name": interaction.name,
+        **_about(interaction),
     }
     interaction.messages.append(message)
     call.desk.talk.post(message)
 
 
+def _kind(interaction: Interaction) -> int:
+    return COMMAND_USED if interaction.pressed is None else BUTTON_PRESSED
+
+
+def _about(interaction: Interaction) -> Json:
+    pressed = interaction.pressed
+    return {"name": interaction.name} if pressed is None else {"interacted_message_id": pressed.id}
+
+
 def _told(call: Call, interaction: Interaction, message: Message, kind: int) -> Json:
     about = {
         "id": interaction.id,
-        "type": 2,
+        "type": _kind(interaction),
         "response_message_id": message.id,
         "response_message_loading": bool(message.flags & LOADING),
         "response_message_ephemeral": message.is_ephemeral,
@@ -104,7 +131,8 @@ async def delete(call: Call) -> None:
     """Delete one of the answers."""
     interaction = _known(call)
     message = _message(call, interaction)
-    interaction.messages.remove(message)
+    if message in interaction.messages:
+        interaction.messages.remove(message)
     call.desk.talk.remove(message)
 
 
@@ -119,9 +147,11 @@ def _known(call: Call) -> Interaction:
 
 
 def _message(call: Call, interaction: Interaction) -> Message:
-    wanted = call.ids.get("message_id")
-    found = next((one for one in interaction.messages if wanted in {None, one.id}), None)
-    if found is None or (wanted is None and found is not interaction.original):
+    wanted, original = call.ids.get("message_id"), interaction.original
+    # What a button is on is its interaction's own as soon as it is the first answer.
+    own = [*interaction.messages, *([original] if original is not None and original is interaction.pressed else [])]
+    found = next((one for one in own if wanted in {None, one.id}), None)
+    if found is None or found.is_deleted or (wanted is None and found is not original):
         raise ApiError(404, 10008, "Unknown Message")
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 from backscroll.testing.discord import mentions
 from backscroll.testing.discord.models import LOADING, SUPPRESS_EMBEDS, Channel, File, Json, Message, Thread
 from backscroll.testing.discord.routes.call import ApiError, Call, Route, bad_form
+from backscroll.testing.discord.routes.components import components_of
 from backscroll.testing.discord.routes.drafts import allowed_of, content_of, draft, need_something, uploaded
 
 
@@ -91,12 +92,12 @@ async def edit(call: Call) -> Json:
     return call.shown(message)
 
 
-def rewrite(call: Call, message: Message) -> None:
-    """Give a message what a form names; what it does not name stays.
+def rewrite(call: Call, message: Message, form: Json | None = None) -> None:
+    """Give a message what a form, by default the call's, names; what it does not name stays.
 
     Raises: ApiError: 50006; 50035; 40005.
     """
-    form = call.form
+    form = call.form if form is None else form
     content = content_of(form) if form.get("content") is not None else None
     files = _kept_files(message, form) + uploaded(call, message.channel, form)
     allowed = allowed_of(form)
@@ -104,7 +105,7 @@ def rewrite(call: Call, message: Message) -> None:
     if "content" in form and form["content"] is None:
         after.content = ""
     after.embeds = message.embeds if "embeds" not in form else form["embeds"] or []
-    after.components = message.components if "components" not in form else form["components"] or []
+    after.components = message.components if "components" not in form else components_of(form)
     after.files = files
     after.stickers, after.poll = message.stickers, message.poll
     need_something(after)

@@ -5,6 +5,7 @@ Source: docs.slack.dev/reference/methods/chat.postMessage, chat.update. Proved b
 
 from typing import Any
 
+from backscroll.testing.slack.interactions import is_taken
 from backscroll.testing.slack.methods.call import ApiError, Call, Method
 from backscroll.testing.slack.models import Channel, Json, Message
 
@@ -39,6 +40,8 @@ def _check_blocks(blocks: list[Any]) -> None:
     if markdown > MARKDOWN_LENGTH:
         raise ApiError("msg_blocks_too_long")
     if any(len(_words(block)) > SECTION_LENGTH for block in blocks if block["type"] == "section"):
+        raise ApiError("invalid_blocks")
+    if not all(is_taken(block) for block in blocks if block["type"] == "actions"):
         raise ApiError("invalid_blocks")
 
 

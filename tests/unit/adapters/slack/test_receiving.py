@@ -24,7 +24,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def receiver(shelf: Shelf) -> Receiver:
-    return Receiver(shelf, None, None, None)  # type: ignore[arg-type]  # putting aside asks for the inbox alone
+    return Receiver(shelf, None, None, None, None)  # type: ignore[arg-type]  # putting aside asks for the inbox alone
 
 
 async def test_what_is_nested_too_deeply_to_be_written_is_put_aside_all_the_same(

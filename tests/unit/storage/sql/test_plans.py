@@ -21,6 +21,7 @@ from backscroll.storage.models import Attachment, Message, Thread
 from backscroll.storage.records import Arrival
 from backscroll.storage.search import Search, property_mark
 from backscroll.storage.sql import Provider
+from backscroll.storage.sql.agent_tables import message_blocks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.rows import property_values, value_hash
 from backscroll.storage.sql.tables import (
@@ -37,7 +38,7 @@ from tests.servers.postgres import Postgres
 
 THREADS = 4000
 LONG = 2000  # messages of the one long thread
-BIG = "threads|messages|message_parts|message_files|thread_properties|aliases|answers|early_events"
+BIG = "threads|messages|message_blocks|message_parts|message_files|thread_properties|aliases|answers|early_events"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY = ThreadKey("slack", "T1", "C77", "77.0")
 PLACE = {"team": "T1", "channel": "C77", "thread_ts": "77.0"}
@@ -92,6 +93,9 @@ async def fill(url: str) -> None:
             | {"state": "waiting" if n % 200 == 0 else "sent"}
             for n in numbers
         ],
+        message_blocks: [block(f"m{n}", 1, f"call{n}", "found") for n in numbers]
+        + [block("long2", n, f"call of long{n}", "a word") for n in range(1, LONG + 1)]
+        + [used(f"m{n}", 2) for n in range(0, THREADS, 20)],
         early_events: [
             {
                 "id": f"e{n}",
@@ -135,6 +139,20 @@ def part(message_id: str, answer_id: str, token: str) -> dict[str, Any]:
     row = {"message_id": message_id, "part": 2, "state": "waiting" if answer_id.endswith("7") else "sent"}
     row |= dict.fromkeys(("platform", "workspace", "channel", "external_id"))
     return row | {"answer_id": answer_id, "token": token}
+
+
+def block(message_id: str, position: int, call_id: str | None, output: str) -> dict[str, Any]:
+    """Lay out one block of a tool call."""
+    content = {"tool_name": "find", "tool_input": {}, "tool_output": output, "is_error": False}
+    row = {"id": f"{message_id}.{position}", "message_id": message_id, "position": position, "created_at": NOW}
+    row |= {"block_type": "tool_use", "content": content, "details": {}, "tool_call_id": call_id, "tool_text": output}
+    return row | dict.fromkeys(("sha256", "tokens", "model", "cost_usd"))
+
+
+def used(message_id: str, position: int) -> dict[str, Any]:
+    """Lay out one block of what a message cost."""
+    row = block(message_id, position, None, "") | {"block_type": "usage", "content": {}, "tool_text": None}
+    return row | {"tokens": 5, "model": "a", "cost_usd": 0.5}
 
 
 def place(number: int) -> dict[str, str]:
@@ -247,6 +265,11 @@ def echo(token: str) -> Arrival:
     return Arrival(KEY, message, KEY.message("77.2"), opens=False, is_echo=True, token=token)
 
 
+def tool_call(call_id: str) -> dict[str, Any]:
+    """Make the arguments of a tool's block."""
+    return {"tool_call_id": call_id, "tool_name": "find", "tool_input": {}, "tool_output": "found"}
+
+
 CALLS: dict[str, tuple[Call, int]] = {
     # each with the most queries that it may take, BEGIN and COMMIT aside
     "get a thread by id": (lambda p: p.get_thread("t77"), 2),
@@ -317,12 +340,28 @@ CALLS: dict[str, tuple[Call, int]] = {
     "save a change": (lambda p: p.write_thread(changes_of(Thread(id="t77", title="new"))), 3),
     "save a new thread": (lambda p: p.write_thread(changes_of(Thread(messages=[Message(role="user")]))), 6),
     "delete a thread": (lambda p: p.delete_thread("t77"), 4),
+    "get a tool call": (lambda p: p.get_tool_call("call77"), 1),
+    "get a thread's blocks": (lambda p: p.get_message_blocks("t77"), 1),
+    "get a long thread's blocks": (lambda p: p.get_message_blocks("t0"), 1),
+    "get a thread's messages with blocks": (lambda p: p.get_messages_with_blocks("t77"), 1),
+    "append a text block": (lambda p: p.append_text_block("m77", "more"), 8),
+    "append a tool block": (lambda p: p.append_tool_block("m77", **tool_call("new")), 7),
+    "append a tool block to a long message": (lambda p: p.append_tool_block("long2", **tool_call("new")), 7),
+    "append a usage block": (lambda p: p.append_usage_block("m77", model="a"), 6),
+    "edit a message with blocks": (lambda p: p.edit_message("long2", "edited"), 7),
+    "delete a message with blocks": (lambda p: p.delete_message("m77"), 11),
+    "get a conversation": (lambda p: p.get_or_create_conversation("agent77", "C77", "77.0"), 6),
+    "make a conversation": (lambda p: p.get_or_create_conversation("agent77", "C77", "C77", "general"), 10),
+    "ask for a conversation": (lambda p: p.has_conversation("agent77", "C77", "C77"), 3),
+    "list conversations by author": (lambda p: p.get_conversations_for_export("agent77", handle="anna"), 1),
+    "list conversations by date": (lambda p: p.get_conversations_for_export("agent77", date_from=NOW), 1),
     "sweep early events": (lambda p: p.sweep_early_events(datetime(2025, 1, 1, tzinfo=UTC)), 2),
 }
 
 
 UNPLANNED = {
     "list live keys",  # here all threads are one workspace's, and a planner may well read all of them
+    "get a long thread's blocks",  # here that thread is a third of the tables
     "record a message with those before it",  # its inserts of several rows are no statements that can be explained
 }
 
@@ -381,6 +420,22 @@ async def test_finding_a_ready_answer_reads_partial_indexes_alone(filled: Provid
     indexes = set(re.findall(r'USING INDEX (\w+)|"Index Name": "(\w+)"', plan))
     assert {one or other for one, other in indexes} <= {"answers_ready", "answers_unfinished"}
     assert indexes
+
+
+async def test_figures_of_blocks_are_read_from_their_index_alone(filled: Provider) -> None:
+    plans = await explained(filled, lambda provider: provider.get_usage_stats())
+    (plan,) = (plan for plan in plans if "message_blocks" in plan)
+    if filled.database.is_sqlite:
+        assert "USING COVERING INDEX message_blocks_tokens" in plan
+    else:
+        assert faults_of(filled, [plan]) == []
+
+
+async def test_appending_reads_no_other_block_than_the_last(filled: Provider) -> None:
+    with seen(filled) as statements:
+        await filled.append_usage_block("long2", model="a")
+    assert [one for one, _ in statements if "tool_text" in one and not one.startswith("INSERT")] == []
+    assert [one for one, _ in statements if "max(message_blocks.position)" in one]
 
 
 async def test_faults_name_a_scan(filled: Provider) -> None:

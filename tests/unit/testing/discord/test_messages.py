@@ -213,7 +213,12 @@ async def test_hidden_channel_is_silent(fake: FakeDiscord, bot: Bot, anna: User)
 async def test_lone_surrogate_arrives(fake: FakeDiscord, bot: Bot, anna: User, general: Channel) -> None:
     await fake.say(anna, general, "a\ud800\x00b")
 
-    assert (await heard(fake, bot)).content == "a\ud800\x00b"
+    if not discord.utils.HAS_ORJSON:
+        assert (await heard(fake, bot)).content == "a\ud800\x00b"
+        return
+    assert bot.running is not None  # with orjson, where something brings it along, discord.py reads none of these
+    with pytest.raises(ValueError, match="surrogate"):
+        await bot.running
 
 
 async def test_client_can_wait_for_a_message(fake: FakeDiscord, bot: Bot, anna: User, general: Channel) -> None:

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("tokens", sa.BigInteger(), nullable=True),
         sa.Column("model", sa.Text(), nullable=True),
         sa.Column("cost_usd", sa.Float(), nullable=True),
+        sa.Column("tool_text", sa.Text(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], ondelete="CASCADE", initially="DEFERRED", deferrable=True
@@ -34,11 +35,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("message_id", "position", name="message_blocks_position"),
     )
     op.create_index(
+        "message_blocks_call",
+        "message_blocks",
+        ["message_id", "tool_call_id"],
+        unique=True,
+        sqlite_where=sa.text("tool_call_id IS NOT NULL"),
+        postgresql_where=sa.text("tool_call_id IS NOT NULL"),
+    )
+    op.create_index(
         "message_blocks_content",
         "message_blocks",
         ["sha256"],
         sqlite_where=sa.text("sha256 IS NOT NULL"),
         postgresql_where=sa.text("sha256 IS NOT NULL"),
+    )
+    op.create_index(
+        "message_blocks_said",
+        "message_blocks",
+        ["message_id"],
+        sqlite_where=sa.text("block_type IN ('user_text', 'text', 'content')"),
+        postgresql_where=sa.text("block_type IN ('user_text', 'text', 'content')"),
+    )
+    op.create_index(
+        "message_blocks_searched",
+        "message_blocks",
+        ["message_id", "position"],
+        sqlite_where=sa.text("tool_text IS NOT NULL"),
+        postgresql_where=sa.text("tool_text IS NOT NULL"),
     )
     op.create_index(
         "message_blocks_tokens",
@@ -50,7 +73,7 @@ def upgrade() -> None:
     op.create_index(
         "message_blocks_tool_call",
         "message_blocks",
-        ["tool_call_id"],
+        ["tool_call_id", "created_at", "id"],
         sqlite_where=sa.text("tool_call_id IS NOT NULL"),
         postgresql_where=sa.text("tool_call_id IS NOT NULL"),
     )
@@ -79,6 +102,8 @@ def upgrade() -> None:
     )
     op.create_index("feedback_message", "feedback", ["message_id"])
     op.create_index("feedback_newest", "feedback", ["created_at", "id"])
+    op.create_index("feedback_newest_by_agent", "feedback", ["agent_name", "created_at", "id"])
+    op.create_index("feedback_newest_by_user", "feedback", ["user_id", "created_at", "id"])
     op.create_index("ix_feedback_thread_id", "feedback", ["thread_id"])
     op.create_table(
         "suspended_states",
@@ -132,8 +157,16 @@ def upgrade() -> None:
         sa.Column("parent_id", Key, nullable=True),
         sa.Column("checkpoint", Json, nullable=False),
         sa.Column("metadata", Json, nullable=False),
+        sa.Column("run_id", Key, nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("thread_id", "namespace", "checkpoint_id"),
+    )
+    op.create_index(
+        "checkpoints_run",
+        "checkpoints",
+        ["run_id"],
+        sqlite_where=sa.text("run_id IS NOT NULL"),
+        postgresql_where=sa.text("run_id IS NOT NULL"),
     )
     op.create_table(
         "checkpoint_writes",

@@ -4,7 +4,7 @@ from typing import Any
 
 from backscroll.storage.models import Thread
 from backscroll.storage.store import ThreadStore
-from tests.contract.samples import said
+from backscroll.testing.provider_contract.samples import said
 
 
 async def titled(store: ThreadStore, **titles: str) -> None:

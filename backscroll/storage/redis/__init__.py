@@ -1,0 +1,76 @@
+"""The provider on Redis: the contract's own defaults, each a transaction, with overrides where it pays.
+
+    scripts, url, failures, terms → connection → batch → transactions → primitives → threads → answers → agents
+
+Proved by `tests/contract/` and `tests/unit/storage/redis/`.
+"""
+
+import math
+import re
+from typing import Any
+from urllib.parse import quote
+
+from backscroll.errors import StorageError, StorageRefusedError
+from backscroll.storage.redis.agents import RedisAgents
+from backscroll.storage.redis.connection import Server
+from backscroll.storage.redis.transactions import Transactions, whole_calls
+from backscroll.storage.redis.url import parse_url
+
+_PREFIX = re.compile(r"[ -~]{1,100}")
+
+
+@whole_calls
+class Provider(RedisAgents):
+    """Storage in Redis 6.2 or newer, a single server.
+
+    Args: url: `redis://…`, `rediss://…` or `unix://…`; connects at first use. prefix: what all keys begin with, so that
+        several bots may share a database. pool_size: connections, at most. timeout_s: for connecting, and for each
+        answer.
+    Raises: StorageRefusedError: the URL cannot be read; a setting cannot have such a value.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "backscroll", pool_size: int = 10, timeout_s: float = 10.0) -> None:
+        _check(prefix, pool_size, timeout_s)
+        self.server = Server(parse_url(url), prefix, pool_size=pool_size, timeout_s=timeout_s)
+        self.transactions = Transactions(self.server)
+        self._prefix = prefix
+
+    @property
+    def database_url(self) -> str:
+        """The URL with its password hidden."""
+        return self.server.url.shown
+
+    @property
+    def files_directory(self) -> str | None:
+        database = f"-{self.server.url.database}" if self.server.url.database else ""
+        return f"backscroll-files-{quote(self._prefix, safe='')}{database}"
+
+    async def initialize(self) -> None:
+        self.transactions.must_be_open()
+        await self.server.open()
+
+    async def check(self) -> None:
+        self.transactions.must_be_open()
+        await self.server.check()
+
+    async def close(self) -> None:
+        await self.transactions.close()
+        await self.server.close()
+
+    async def health_check(self) -> dict[str, Any]:
+        try:
+            await self.check()
+        except StorageError as error:
+            return {"status": "unhealthy", "backend": "redis", "reason": error.message}
+        return {"status": "healthy", "backend": "redis"}
+
+
+def _check(prefix: Any, pool_size: Any, timeout_s: Any) -> None:
+    faults = {
+        "prefix is not a text of 1 to 100 ASCII characters.": isinstance(prefix, str) and _PREFIX.fullmatch(prefix),
+        "pool_size is not a whole number from 1 up.": type(pool_size) is int and pool_size >= 1,
+        "timeout_s is not a number above 0.": type(timeout_s) in (int, float) and 0 < timeout_s < math.inf,
+    }
+    for fault, is_right in faults.items():
+        if not is_right:
+            raise StorageRefusedError(fault, "Correct it, or leave it out.")

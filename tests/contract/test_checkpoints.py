@@ -1,0 +1,3 @@
+"""The claims of `backscroll.testing.provider_contract.checkpoints`, on every backend."""
+
+from backscroll.testing.provider_contract.checkpoints import *

@@ -1,0 +1,1 @@
+"""Redis' own: what the contract does not tell of."""
