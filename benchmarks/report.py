@@ -16,7 +16,17 @@ from benchmarks.measure import Line
 
 RESULTS = Path(__file__).with_name("results.json")
 
-_LIBRARIES = ("aiohttp", "aiosqlite", "asyncpg", "backscroll", "pydantic", "slack-bolt", "slack-sdk", "sqlalchemy")
+_LIBRARIES = (
+    "aiohttp",
+    "aiosqlite",
+    "asyncpg",
+    "backscroll",
+    "pydantic",
+    "redis",
+    "slack-bolt",
+    "slack-sdk",
+    "sqlalchemy",
+)
 
 
 def print_table(lines: list[Line]) -> None:

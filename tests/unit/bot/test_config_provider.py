@@ -250,3 +250,14 @@ def test_type_that_is_no_name_of_a_module_is_a_fault(faults: Callable[..., Fault
     ((message, _),) = faults(kind=kind)
     assert message.startswith("config.yaml:3: storage.type must be ")
     assert message.endswith(fact)
+
+
+def test_storage_whose_extra_is_not_installed_tells_how(
+    faults: Callable[..., Faults], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("backscroll.storage.redis", "redis."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    ((fact, hint),) = faults(GOOD, "url: redis://localhost", kind="redis")
+    assert fact.startswith("config.yaml:3: storage.type names a module that imports redis")
+    assert hint == "pip install 'backscroll[redis]' brings it."
