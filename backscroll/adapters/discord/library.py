@@ -1,11 +1,13 @@
-"""What discord.py has once in a process: where Discord is, and what it logs.
+"""What discord.py has once in a process: where Discord is, what it logs, and how it reads JSON.
 
 Proved by `tests/scenario/test_discord_gateway.py` and `test_discord_secrets.py`.
 """
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import discord
 import yarl
@@ -16,6 +18,8 @@ from backscroll.errors import AdapterError
 # say, this adapter says.
 _LOGGER = logging.getLogger("discord")
 _SILENCE = logging.NullHandler()
+_UTILS: Any = discord.utils
+"""Its own functions for JSON, for which it has no setting."""
 
 
 class _Library:
@@ -24,6 +28,7 @@ class _Library:
     def __init__(self) -> None:
         self._bases: list[str | None] = []
         self._before = (discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY, True)
+        self._json_before = (_UTILS._from_json, _UTILS._to_json)  # noqa: SLF001
 
     @contextmanager
     def used(self, base_url: str | None) -> Iterator[None]:
@@ -49,6 +54,9 @@ class _Library:
     def _enter(self, base_url: str | None) -> None:
         gateway = discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
         self._before = (discord.http.Route.BASE, gateway, _LOGGER.propagate)
+        self._json_before = (_UTILS._from_json, _UTILS._to_json)  # noqa: SLF001
+        # Where orjson is installed, discord.py takes it; it refuses half a surrogate pair, which people's texts have.
+        _UTILS._from_json, _UTILS._to_json = json.loads, json.dumps  # noqa: SLF001
         _LOGGER.propagate = False
         _LOGGER.addHandler(_SILENCE)
         if base_url is not None:
@@ -57,6 +65,7 @@ class _Library:
     def _leave(self) -> None:
         discord.http.Route.BASE, gateway, _LOGGER.propagate = self._before
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = gateway
+        _UTILS._from_json, _UTILS._to_json = self._json_before  # noqa: SLF001
         _LOGGER.removeHandler(_SILENCE)
 
 

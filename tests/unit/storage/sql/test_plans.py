@@ -339,7 +339,7 @@ CALLS: dict[str, tuple[Call, int]] = {
     "list a thread's answers": (lambda p: p.list_answers(thread_id="t77"), 1),
     "save a change": (lambda p: p.write_thread(changes_of(Thread(id="t77", title="new"))), 3),
     "save a new thread": (lambda p: p.write_thread(changes_of(Thread(messages=[Message(role="user")]))), 6),
-    "delete a thread": (lambda p: p.delete_thread("t77"), 4),
+    "delete a thread": (lambda p: p.delete_thread("t77"), 9),
     "get a tool call": (lambda p: p.get_tool_call("call77"), 1),
     "get a thread's blocks": (lambda p: p.get_message_blocks("t77"), 1),
     "get a long thread's blocks": (lambda p: p.get_message_blocks("t0"), 1),
