@@ -280,7 +280,9 @@ async def test_refused_connection_of_discord_is_told_as_the_page_says(
 # docs/testing.md
 
 
-@pytest.mark.parametrize("code", blocks("docs/testing.md", "python"), ids=["slack", "discord"])
+@pytest.mark.parametrize(
+    "code", blocks("docs/testing.md", "python"), ids=["slack", "slack approval", "discord", "discord approval"]
+)
 async def test_testing_code_passes(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {}
     exec(code, names)  # the page's own code

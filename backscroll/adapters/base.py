@@ -91,7 +91,7 @@ class Inbox(Protocol):
         """
 
     async def open_approval(self, key: ThreadKey, *, wait: bool = False) -> Approval | None:
-        """Return the oldest approval that the thread at a key waits for, and people were asked for, or None.
+        """Return the newest approval that the thread at a key waits for, and people were asked for, or None.
 
         Args: wait: as long as there is something to answer on the key's platform, which may ask for one yet.
         """

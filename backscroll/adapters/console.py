@@ -7,6 +7,7 @@ the printing and its mark, the answer is printed once more. Proved by `tests/sce
 import asyncio
 import codecs
 import concurrent.futures
+import contextlib
 import os
 import re
 import select
@@ -22,7 +23,7 @@ from backscroll.adapters.events import MessageDeleted, MessageEdited, MessagePos
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Role, Thread, short_title
-from backscroll.storage.records import Part
+from backscroll.storage.records import Approval, Part
 from backscroll.storage.values import ID_LENGTH, new_id
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ HELP = """\
 /react EMOJI    react to the last answer
 /edit TEXT      change your last message
 /delete         delete your last message
-yes, no         decide what the bot asks (yes/no); y and n too
+yes, no         decide what the bot asked last (yes/no); y and n too
 //TEXT          say something that begins with /
 Ctrl-D ends."""
 
@@ -67,6 +68,8 @@ class ConsoleAdapter(Adapter):
         # Either is None when the program was started with it closed.
         self._is_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
         self._printed: ExternalId | None = None
+        self._input_ended = asyncio.Event()
+        self._is_end_told = False
         self._commands: dict[str, Callable[[Inbox, str], Awaitable[None]]] = {
             "/new": self._new,
             "/threads": self._threads,
@@ -97,14 +100,14 @@ class ConsoleAdapter(Adapter):
             raise
 
     async def _read(self, inbox: Inbox) -> None:
-        thread = await inbox.thread_at(KEY)
+        thread = await self._until_kept(lambda: inbox.thread_at(KEY))
         if thread is None:
             self._note("A new thread begins. /help lists the commands.")
         else:
             self._note(f"{self._name(thread)} goes on: {_count(thread)}. /history shows it, /new begins another.")
         self._prompt()
-        await self._show_open(inbox, thread)
-        async for line in _lines():
+        await self._show_open(inbox)
+        async for line in _lines(self._input_ended):
             if line.strip():
                 await self._take(inbox, line)
             self._prompt()
@@ -151,7 +154,7 @@ class ConsoleAdapter(Adapter):
                 await self._until_kept(lambda: command(inbox, rest.strip()))
             return
         approved = DECISIONS.get(line.strip().casefold())
-        if approved is not None and await self._until_kept(lambda: self._decide(inbox, approved)):
+        if approved is not None and await self._decide(inbox, approved):
             return
         said = MessagePosted(
             key=KEY,
@@ -163,22 +166,30 @@ class ConsoleAdapter(Adapter):
         )
         await self._until_kept(lambda: inbox.record(said))
 
-    async def _show_open(self, inbox: Inbox, thread: Thread | None) -> None:
-        """Ask again what the thread waits for, where it was asked before."""
-        approval = await inbox.open_approval(KEY)
-        for message in thread.messages if thread and approval else ():
-            if approval and message.id == approval.id:
-                self._write(_asking(message.text))
+    async def _show_open(self, inbox: Inbox) -> None:
+        """Ask again what the thread waits for, where it was asked before, and not too long ago."""
+        approval = await self._until_kept(lambda: inbox.open_approval(KEY))
+        if approval is not None and approval.expires_at > datetime.now(UTC):
+            self._write(_asking(await self._question(inbox, approval)))
 
     async def _decide(self, inbox: Inbox, approved: bool) -> bool:
-        """Decide what the thread waits for; False when it waits for nothing. What comes by a pipe comes early."""
-        approval = await inbox.open_approval(KEY, wait=not self._is_terminal)
+        """Decide what was asked last; False when the thread waits for nothing. What comes by a pipe comes early."""
+        approval = await self._until_kept(lambda: inbox.open_approval(KEY, wait=not self._is_terminal))
         if approval is None:
             return False
-        verdict = await inbox.decide(approval.id, USER, approved=approved)
+        question = await self._question(inbox, approval)
+        # Of this one alone, however often: when it is decided and that is not known, another is the last one asked.
+        verdict = await self._until_kept(lambda: inbox.decide(approval.id, USER, approved=approved))
         if verdict in TOLD:
             self._note(TOLD[verdict])
+        elif self._is_terminal:  # as in _name
+            self._note(f'"{question}": {"approved" if approved else "rejected"}')
+            await self._show_open(inbox)
         return True
+
+    async def _question(self, inbox: Inbox, approval: Approval) -> str:
+        thread = await self._until_kept(lambda: inbox.thread_at(KEY))
+        return next((message.text for message in thread.messages if message.id == approval.id), "") if thread else ""
 
     async def _until_kept(self, step: Callable[[], Awaitable[T]]) -> T:
         """Do a step again and again while the storage does not answer; nothing typed is lost meanwhile."""
@@ -190,7 +201,21 @@ class ConsoleAdapter(Adapter):
                 if not told:
                     self._note(f"{error} Your line waits.")
                     told = True
-                await asyncio.sleep(RETRY_S)
+                await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait before the storage is asked again; when the input ends meanwhile, say at once why the bot does not."""
+        if self._is_end_told:
+            await asyncio.sleep(RETRY_S)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S):
+                await self._input_ended.wait()
+                self._is_end_told = True
+                self._note(
+                    "The input has ended. The bot ends when the storage has what was typed; "
+                    "Ctrl-C ends it now, without that."
+                )
 
     async def _new(self, inbox: Inbox, _rest: str) -> None:
         await inbox.start_thread(KEY)
@@ -307,8 +332,14 @@ def _count(thread: Thread) -> str:
     return f"{count} message{'' if count == 1 else 's'}"
 
 
-async def _lines() -> AsyncIterator[str]:
-    """Yield stdin's lines.
+async def _hand_over(queue: asyncio.Queue[bytes], chunk: bytes, ended: asyncio.Event) -> None:
+    if not chunk:
+        ended.set()
+    await queue.put(chunk)
+
+
+async def _lines(ended: asyncio.Event) -> AsyncIterator[str]:
+    """Yield stdin's lines, and set the event as soon as it ends, also while the last of them are still to be taken.
 
     A thread reads the file descriptor itself: it is left behind, blocked, when the program ends before stdin does, and
     must then hold no lock of Python's own stdin.
@@ -325,7 +356,7 @@ async def _lines() -> AsyncIterator[str]:
                 chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
             except OSError:
                 chunk = b""
-            putting = queue.put(chunk)
+            putting = _hand_over(queue, chunk, ended)
             try:
                 asyncio.run_coroutine_threadsafe(putting, loop).result()
             except (RuntimeError, concurrent.futures.CancelledError):

@@ -82,6 +82,7 @@ class Answering:
         self._taken: dict[str, Answer] = {}
         self._strays: set[str] = set()
         self._told_at: float | None = None
+        self._is_end_told = False
         self.outlet_closed = asyncio.Event()
         """Set when an adapter finds that nobody is there any more to whom it could post."""
 
@@ -114,7 +115,10 @@ class Answering:
     async def _is_any_left(self) -> bool:
         try:
             return await self._provider.seconds_until_ready(self._platforms) is not None
-        except StorageUnavailableError:
+        except StorageUnavailableError as error:
+            if not self._is_end_told:
+                self._is_end_told = True
+                log.warning("The end waits for the storage, which may have more to answer: %s", error.message)
             return True  # nobody knows
 
     async def _take_answers(self) -> None:
@@ -137,6 +141,7 @@ class Answering:
 
     def _start(self, answer: Answer) -> None:
         before, known = self._running.get(answer.id), self._taken.get(answer.id)
+        self._lease.begin_anew(answer.id)
         if known is not None and known.takeovers != answer.takeovers:
             return  # its lease ended while the storage was away, and this took it anew for the task that has it
         task = asyncio.create_task(self._deliver(answer, before))
@@ -192,6 +197,7 @@ class Answering:
     def _ended(self, answer_id: str, task: asyncio.Task[None]) -> None:
         if self._running.get(answer_id) is task:
             del self._running[answer_id], self._taken[answer_id]
+            self._lease.begin_anew(answer_id)
         self._called.set()  # the thread's next answer can be taken now
         error = None if task.cancelled() else task.exception()
         if isinstance(error, BrokenPipeError):

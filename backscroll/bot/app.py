@@ -6,6 +6,7 @@ Proved by `tests/scenario/test_run.py` and `tests/scenario/test_kill.py`.
 import asyncio
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
@@ -29,6 +30,7 @@ from backscroll.bot.one_process import one_process
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError, named
 from backscroll.storage.attachments import Attachments
+from backscroll.storage.files import LocalFiles
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.provider.primitives import taken_names
 from backscroll.storage.values import utc_now
@@ -64,11 +66,11 @@ async def run_bot(config: Config) -> None:
         provider = make_provider(config)
         stack.enter_context(one_process(provider))
         stack.push_async_callback(provider.close)
-        if not await _until(stopped, _open(provider)):
+        attachments = make_attachments(config, provider)
+        stack.push_async_callback(attachments.close)
+        if not await _until(stopped, _open(provider, attachments)):
             return
         adapters, refused = await _connect(stack, make_adapters(config.adapters, provider))
-        attachments = Attachments(provider)
-        stack.push_async_callback(attachments.close)
         fetching, own_posts = Fetching(provider, adapters, attachments), OwnPosts()
         manager = ConversationManager(
             provider,
@@ -107,7 +109,7 @@ def make_provider(config: Config) -> StorageProvider:
     try:
         provider: StorageProvider = storage.provider_class(**storage.options)
     except StorageError as error:
-        raise ConfigError([(f"{place}: {error.message}", error.hint)]) from None
+        raise ConfigError(_refusals(config, error)) from None
     except Exception as error:  # noqa: BLE001  # somebody else's constructor; the exception's text may hold a password
         raised = f"{type(error).__qualname__}{place_of(error, config.path.absolute().parent.resolve())}"
         fact = f"{place}: {storage.type}'s Provider raised {raised}."
@@ -116,6 +118,12 @@ def make_provider(config: Config) -> StorageProvider:
         fact = f"{place}: {storage.type}'s Provider has {', '.join(taken)}, which StorageProvider has for itself."
         raise ConfigError([(fact, "Rename what is yours.")])
     return provider
+
+
+def make_attachments(config: Config, provider: StorageProvider) -> Attachments:
+    """Make what keeps the contents of attachments, where the configuration says so; nothing is touched yet."""
+    directory = config.storage.files
+    return Attachments(provider, None if directory is None else LocalFiles(directory))
 
 
 def make_adapters(configs: AdapterConfigs, provider: StorageProvider) -> list[Adapter]:
@@ -169,13 +177,26 @@ def limits_of(bot: BotConfig) -> Limits:
     )
 
 
-async def _open(provider: StorageProvider) -> None:
-    """Initialize the provider, as soon as its storage answers."""
+def _refusals(config: Config, error: StorageError) -> list[tuple[str, str]]:
+    """Tell of a constructor's refusal: a sentence that begins with a key in the file at that key's line."""
+    storage = config.storage
+    keys = "|".join(map(re.escape, storage.lines)) or r"\Z"
+    told = []
+    for fact in re.split(rf"(?<=\.) (?=(?:{keys}) )", error.message):
+        line = storage.lines.get(fact.partition(" ")[0])
+        place = f"{storage.line}: storage: " if line is None else f"{line}: storage."
+        told.append((line or storage.line, f"{config.path}:{place}{fact}"))
+    return [(fact, error.hint) for _, fact in sorted(told)]
+
+
+async def _open(provider: StorageProvider, attachments: Attachments) -> None:
+    """Initialize the provider, as soon as its storage answers, and look at the place of its files."""
     told_at = -TOLD_EVERY_S
     clock = asyncio.get_running_loop().time
     while True:
         try:
-            return await provider.initialize()
+            await provider.initialize()
+            return await attachments.open()
         except StorageUnavailableError as error:
             if clock() - told_at >= TOLD_EVERY_S:
                 log.warning("Waiting for the storage: %s", error)

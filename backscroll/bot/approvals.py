@@ -3,12 +3,13 @@
 Proved by `tests/unit/bot/test_approvals.py` and `tests/scenario/test_approvals.py`.
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection, Coroutine, Generator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 from backscroll.adapters.base import Verdict
+from backscroll.bot.ending import HandlerError
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, Outcome
 from backscroll.storage.values import check_id, check_type
@@ -32,12 +33,14 @@ _TOLD: dict[Outcome, str] = {"approved": "✅ Approved", "rejected": "❌ Reject
 class Decision:
     """What became of an approval; true when it was given.
 
-    `by` is the platform's id of the person who decided, None when nobody did in time.
+    `by` is the platform's id of the person who decided, None when nobody did in time. `question` is what was asked,
+    whatever the handler would ask now.
     """
 
     outcome: Outcome
     by: str | None
     at: datetime
+    question: str = field(repr=False)
 
     @property
     def approved(self) -> bool:
@@ -48,12 +51,18 @@ class Decision:
         return self.approved
 
 
-class Suspended(BaseException):  # it is no error: it ends a handler that waits, past its `except Exception`
-    """Ends a handler whose answer waits for an approval; it runs again when that is decided."""
+class Asking(Awaitable[Decision]):
+    """A question that is asked when this is awaited. It is neither true nor false: a forgotten `await` is an error."""
 
-    def __init__(self, approval_id: str) -> None:
-        super().__init__(approval_id)
-        self.approval_id = approval_id
+    def __init__(self, asking: Coroutine[Any, Any, Decision]) -> None:
+        self._asking = asking
+
+    def __await__(self) -> Generator[Any, Any, Decision]:
+        return self._asking.__await__()
+
+    def __bool__(self) -> NoReturn:
+        self._asking.close()
+        raise HandlerError("The handler did not wait for a decision: write await turn.ask_approval(…).")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,14 @@ An error is printed as its fact and its hint, never as a traceback. Exit codes: 
 """
 
 import asyncio
+import inspect
 import logging
 import os
 import sys
-from collections.abc import Coroutine
+import sysconfig
+import traceback
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -16,11 +20,11 @@ from typing import Annotated, Any
 
 import typer
 
-from backscroll.bot.app import make_adapters, make_provider, run_bot
+from backscroll.bot.app import make_adapters, make_attachments, make_provider, run_bot
 from backscroll.bot.config import DEFAULT_HANDLER, Config, load_config
 from backscroll.bot.config.faults import Faults
 from backscroll.bot.config.user_code import load_handler, make_importable
-from backscroll.errors import AdapterError, ConfigError, StorageError, named
+from backscroll.errors import AdapterError, BackscrollError, ConfigError, StorageError, named
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,9 @@ STRAY_S = 1.0
 """Seconds that tasks which are left at the end have to let themselves be cancelled."""
 
 UNEXPECTED, CONFIGURATION, STORAGE, ADAPTER = 1, 2, 3, 4
+
+_OURS = str(Path(__file__).parents[1]) + os.sep
+_NOT_THEIRS = (_OURS, *(sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "purelib")))
 
 app = typer.Typer(
     help="Chat bots whose conversations are kept.",
@@ -61,15 +68,18 @@ class DemoPlatform(StrEnum):
 def run(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the bot until Ctrl-C, SIGTERM, or the end of what it listens to."""
     _log_to_stderr(verbose)
-    asyncio.run(_finish(run_bot(load_config(config))))
+    loaded = load_config(config)
+    with _naming_the_provider(loaded):
+        asyncio.run(_finish(run_bot(loaded)))
 
 
 @app.command()
 def check(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
-    """Check the configuration, the storage and the platforms' tokens, changing nothing."""
+    """Check the configuration, the storage, its place for files and the platforms' tokens, changing nothing."""
     _log_to_stderr(verbose)
     loaded = load_config(config)
-    refusals = asyncio.run(_check(loaded))
+    with _naming_the_provider(loaded):
+        refusals = asyncio.run(_check(loaded))
     for error in refusals:
         _tell(error.message, error.hint)
     if refusals:
@@ -127,6 +137,32 @@ def main() -> None:
         sys.exit(UNEXPECTED)
 
 
+@contextmanager
+def _naming_the_provider(config: Config) -> Iterator[None]:
+    """Let an error that nobody expected not pass for Backscroll's, where the provider is somebody else's.
+
+    Raises: typer.Exit: it was told.
+    """
+    try:
+        yield
+    except (BackscrollError, BrokenPipeError, typer.Exit):
+        raise
+    except Exception as error:
+        provider = config.storage.provider_class
+        if provider.__module__.startswith("backscroll."):
+            raise
+        theirs = {inspect.getfile(provider), *map(str, config.path.absolute().parent.resolve().glob("*.py"))}
+        files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+        last = next((file for file in reversed(files) if file in theirs or file.startswith(_OURS)), None)
+        name = f"{config.storage.type}'s Provider"
+        if last in theirs:
+            _tell(f"{name} raised {named(error, outside=_NOT_THEIRS)}.", "Correct it there.")
+        else:
+            hint = f"This is a defect of Backscroll, or {name} breaks its contract: backscroll.testing has its claims."
+            _tell(f"Backscroll stopped: {named(error)}.", hint)
+        raise typer.Exit(UNEXPECTED) from None
+
+
 async def _finish(work: Coroutine[None, None, None]) -> None:
     """Do the work, and end what it left behind."""
     asyncio.get_running_loop().set_exception_handler(_log_stray)
@@ -151,10 +187,11 @@ def _log_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 
 
 async def _check(config: Config) -> list[AdapterError]:
-    """Look at the storage, then at every platform; return what is wrong with these."""
+    """Look at the storage and its place for files, then at every platform; return what is wrong with these."""
     provider, refusals = make_provider(config), list[AdapterError]()
     try:
         await provider.check()
+        await make_attachments(config, provider).check()
         for adapter in make_adapters(config.adapters, provider):
             try:
                 async with adapter:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from backscroll.adapters.base import Adapter
-from backscroll.bot.approvals import Suspended
 from backscroll.bot.desk import AnswerDesk, close_approvals
+from backscroll.bot.ending import HandlerError, Suspended
 from backscroll.bot.growing import Growing
-from backscroll.bot.handling import Handler, HandlerError, Show, run_handler
+from backscroll.bot.handling import Handler, Show, run_handler
 from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.sending import Sender, posts_of, until_kept
@@ -108,7 +108,7 @@ class Delivery:
                 await self._send(sender, parts, look=not answer.is_certain, reason=answer.reason)
             else:
                 await self._make(sender)
-        except AdapterUnavailableError as error:  # the thread's beginning cannot be read
+        except AdapterUnavailableError as error:  # the thread's beginning cannot be read, or an approval not closed
             await self._wait_for_platform(answer, error)
         except (AnswerLostError, BrokenPipeError):
             raise
@@ -132,12 +132,13 @@ class Delivery:
             await self._count_a_try(sender, error.message)
         except Suspended as suspended:
             log.info("Answer %s waits for an approval.", answer.id)
+            self._lease.let_go(answer.id)
             await until_kept(self._provider.suspend_answer, answer.id, self._owner, suspended.approval_id)
 
     async def _make_with(self, sender: Sender, turn: Turn | None) -> None:
         """Run the handler, and send what it made.
 
-        Raises: HandlerError, Suspended.
+        Raises: HandlerError, Suspended, AnswerLostError.
         """
         if turn is None:  # the question was deleted while its answer grew
             await self._complete(sender, None)
@@ -162,15 +163,15 @@ class Delivery:
                 await self._complete(sender, message, growing)
 
     async def _run(self, sender: Sender, turn: Turn, show: Show | None = None) -> Message | None:
-        desk = AnswerDesk(sender, turn)
+        desk = AnswerDesk(sender, turn, closing_s=self._limits.handler_timeout_s / 2)
         turn, show = replace(turn, desk=desk), desk.watching(show)
         try:
             async with sender.adapter.working(sender.key, turn.thread):
                 message = await run_handler(self._handler, turn, self._limits.handler_timeout_s, show)
         except HandlerError:
-            desk.must_not_wait()
+            desk.must_go_on()
             raise
-        desk.must_not_wait()
+        desk.must_go_on()
         return message
 
     async def _begin(self, sender: Sender, message: Message | None, reason: str | None) -> None:
@@ -288,6 +289,7 @@ class Delivery:
     async def _give_back(
         self, answer: Answer, delay_s: float, reason: str, *, counts: bool, is_certain: bool = False
     ) -> None:
+        self._lease.let_go(answer.id)
         postpone = self._provider.postpone_answer
         await until_kept(postpone, answer.id, self._owner, delay_s, reason=reason, counts=counts, is_certain=is_certain)
 

@@ -5,16 +5,18 @@ Proved by `tests/unit/bot/test_desk.py` and `test_approvals.py`.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from backscroll.bot.approvals import Decision, Suspended, told
-from backscroll.bot.handling import HandlerError, Show, own_copy
+from backscroll.bot.approvals import Decision, told
+from backscroll.bot.ending import HandlerError, Suspended
+from backscroll.bot.handling import Show, own_copy
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Turn
-from backscroll.errors import AdapterError, AdapterUnavailableError
+from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message
 from backscroll.storage.records import Approval, Part
@@ -27,16 +29,21 @@ RETRY_S = 1.0
 
 
 class AnswerDesk:
-    """The desk of one try of one answer."""
+    """The desk of one try of one answer.
 
-    def __init__(self, sender: Sender, turn: Turn) -> None:
+    Args: closing_s: how long a platform is asked to show what was decided, at most.
+    """
+
+    def __init__(self, sender: Sender, turn: Turn, *, closing_s: float) -> None:
         self._sender = sender
         self._turn = turn
+        self._closing_s = closing_s
         self._count = 0
         self._asked_count = 0
         self._asking = asyncio.Lock()
         self._has_shown = sender.answer.is_growing
         self._waits_for: str | None = None
+        self._lost: AnswerLostError | None = None
 
     async def react(self, emoji: str) -> None:
         """Put an emoji on the question, and keep it as the bot's."""
@@ -59,23 +66,27 @@ class AnswerDesk:
         message = own_copy(given, id=f"{sender.answer.id}.{self._count}")
         texts = posts_of(sender.adapter, message)
         begin = partial(provider.begin_post, sender.answer.id, sender.owner, message, texts)
-        # What is stored already may have been posted, by a try or a process that is over.
-        look = await until_kept(provider.get_message, message.id) is not None
-        await self._send(lambda: until_kept(sender.attachments.write, [message], begin), look=look)
-        found = await until_kept(provider.get_message, message.id)
+        with self._noting_loss():
+            # What is stored already may have been posted, by a try or a process that is over.
+            look = await until_kept(provider.get_message, message.id) is not None
+            await self._send(lambda: until_kept(sender.attachments.write, [message], begin), look=look)
+            found = await until_kept(provider.get_message, message.id)
         return message if found is None else found[1]
 
     async def ask_approval(self, question: str, expires_in: timedelta) -> Decision:
         """Return what became of approval number n of this answer; ask for it and end the handler while it is open."""
         async with self._asking:  # one after the other: the second is asked when the first is decided
-            self.must_not_wait()
+            self.must_go_on()
             self._asked_count += 1
-            approval = await self._begin_approval(question, expires_in)
-            if approval.outcome is None:
-                self._waits_for = approval.id
-                raise Suspended(approval.id)
-            await close_approval(self._sender, approval)
-            return Decision(approval.outcome, approval.decided_by, approval.decided_at or approval.expires_at)
+            with self._noting_loss():
+                approval = await self._begin_approval(question, expires_in)
+                if approval.outcome is None:
+                    self._waits_for = approval.id
+                    raise Suspended(approval.id)
+                await self._close(approval)
+                asked = "".join(part.text for part in await until_kept(self._sender.provider.get_posts, [approval.id]))
+            at = approval.decided_at or approval.expires_at
+            return Decision(approval.outcome, approval.decided_by, at, asked)
 
     async def typing(self, text: str | None) -> None:
         """Show that the bot is at work; a platform that does not show it is no reason to fail."""
@@ -88,11 +99,13 @@ class AnswerDesk:
         """Take a step in storage, again and again while storage does not answer."""
         await until_kept(step)
 
-    def must_not_wait(self) -> None:
-        """Return while the answer waits for nobody.
+    def must_go_on(self) -> None:
+        """Return while this run of the handler counts; after an error it is over, whatever the handler does yet.
 
-        Raises: Suspended: it waits for an approval; this run of the handler is over then, whatever it does yet.
+        Raises: Suspended: its answer waits for an approval. AnswerLostError: another process may have it by now.
         """
+        if self._lost is not None:
+            raise self._lost
         if self._waits_for is not None:
             raise Suspended(self._waits_for)
 
@@ -105,6 +118,23 @@ class AnswerDesk:
                 show(text)
 
         return watch
+
+    @contextmanager
+    def _noting_loss(self) -> Iterator[None]:
+        """Note that the answer was lost, also where the handler catches the error."""
+        try:
+            yield
+        except AnswerLostError as error:
+            self._lost = error
+            raise
+
+    async def _close(self, approval: Approval) -> None:
+        """Let a post say what was decided, if the platform takes it in time: the handler goes on in any case."""
+        try:
+            async with asyncio.timeout(self._closing_s):
+                await self._patiently(close_approval, self._sender, approval)
+        except TimeoutError:
+            log.info("Approval %s does not say that it is decided: the platform did not answer in time.", approval.id)
 
     async def _begin_approval(self, question: str, expires_in: timedelta) -> Approval:
         """Return approval number n as it stands; one that is open is stored and posted by then."""
@@ -153,7 +183,10 @@ def approval_id_of(answer_id: str, number: int) -> str:
 
 
 async def close_approvals(sender: Sender) -> None:
-    """Let the posts of all approvals of an answer that are decided say so."""
+    """Let the posts of all approvals of an answer that are decided say so.
+
+    Raises: AdapterUnavailableError: the platform does not answer.
+    """
     number = 1
     while (
         approval := await until_kept(sender.provider.get_approval, approval_id_of(sender.answer.id, number))
@@ -163,7 +196,10 @@ async def close_approvals(sender: Sender) -> None:
 
 
 async def close_approval(sender: Sender, approval: Approval) -> None:
-    """Let the post of an approval say what became of it; a platform that does not take it is no reason to fail."""
+    """Let the post of an approval say what became of it; a platform that refuses is no reason to fail.
+
+    Raises: AdapterUnavailableError: the platform does not answer.
+    """
     if approval.outcome is None:
         return
     sender.lease.must_hold(sender.answer.id)
@@ -173,6 +209,8 @@ async def close_approval(sender: Sender, approval: Approval) -> None:
             return
         text = told(post.text, approval.outcome, await _name_of(sender, approval))
         await sender.adapter.close_approval(sender.key, post.external, text)
+    except AdapterUnavailableError:
+        raise
     except AdapterError as error:
         log.info("Approval %s does not say that it is decided: %s", approval.id, error.message)
 

@@ -15,8 +15,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from backscroll.bot.ending import HandlerError
 from backscroll.bot.turn import Turn
-from backscroll.errors import AdapterError, BackscrollError, named
+from backscroll.errors import AdapterError, named
 from backscroll.storage.models import Message
 
 _SAID = ("content", "name", "source", "attributes", "attachments", "tool_calls", "metrics", "token_count")
@@ -28,10 +29,6 @@ _NOT_THEIRS = (str(Path(__file__).parents[1]) + os.sep, _PATHS["stdlib"], _PATHS
 
 STOP_S = 1.0
 """Seconds that a cancelled handler has to clean up."""
-
-
-class HandlerError(BackscrollError):
-    """The handler made no answer."""
 
 
 Show = Callable[[str], None]

@@ -19,6 +19,7 @@ class Lease:
         self._clock = clock
         self._until = clock() + lease_s
         self._lost: set[str] = set()
+        self._let_go: set[str] = set()
 
     def now(self) -> float:
         """Return the clock from before a renewal, for `renewed`."""
@@ -27,7 +28,16 @@ class Lease:
     def renewed(self, since: float, working_on: Collection[str], held: Collection[str]) -> None:
         """Note a renewal that was begun at an instant, and which of the answers worked on are held no more."""
         self._until = since + self._lease_s
-        self._lost = set(working_on) - set(held)
+        self._lost = set(working_on) - set(held) - self._let_go
+
+    def let_go(self, answer_id: str) -> None:
+        """Note that an answer is being given back: that it is held no more does not say that another took it."""
+        self._let_go.add(answer_id)
+
+    def begin_anew(self, answer_id: str) -> None:
+        """Drop what is known of an answer: it was taken anew, or nobody here works on it any more."""
+        self._lost.discard(answer_id)
+        self._let_go.discard(answer_id)
 
     def must_hold(self, answer_id: str) -> None:
         """Return while an answer may be acted on. Raises: AnswerLostError: another process may have it by now."""

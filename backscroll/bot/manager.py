@@ -192,14 +192,15 @@ class ConversationManager(Conversations):
         return verdict
 
     async def open_approval(self, key: ThreadKey, *, wait: bool = False) -> Approval | None:
-        """Return the oldest approval that the thread at a key waits for, and people were asked for, or None.
+        """Return the newest approval that the thread at a key waits for, and people were asked for, or None.
 
         Args: wait: as long as there is something to answer on the key's platform, which may ask for one yet.
         """
         while True:
             is_at_work = await self.provider.seconds_until_ready([key.platform]) is not None
             thread = await self.provider.get_by_alias(key.alias, limit=1)
-            for approval in [] if thread is None else await self.provider.list_approvals(thread_id=thread.id):
+            waiting = [] if thread is None else await self.provider.list_approvals(thread_id=thread.id, limit=None)
+            for approval in reversed(waiting):
                 found = await self.provider.get_message(approval.id)
                 if found is not None and ExternalId.of_message(found[1].platforms, {}) is not None:
                     return approval

@@ -1,13 +1,16 @@
 """What a handler is given: `Turn`."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from backscroll.bot.approvals import Decision, check_question
+from backscroll.bot.approvals import Asking, Decision, check_question
+from backscroll.bot.ending import HandlerError
 from backscroll.errors import MessageNotFoundError
 from backscroll.storage.blocks import usage_block
 from backscroll.storage.files import FileStore
@@ -37,7 +40,7 @@ class Desk(Protocol):
 
     async def typing(self, text: str | None) -> None: ...
 
-    async def ask_approval(self, question: str, expires_in: timedelta) -> Decision: ...
+    def ask_approval(self, question: str, expires_in: timedelta) -> Coroutine[Any, Any, Decision]: ...
 
     async def keep(self, step: Callable[[], Awaitable[object]]) -> None: ...
 
@@ -84,7 +87,7 @@ class Turn:
         if self.desk is not None:
             await self.desk.typing(text)
 
-    async def ask_approval(self, question: str, *, expires_in: timedelta = timedelta(days=7)) -> Decision:
+    def ask_approval(self, question: str, *, expires_in: timedelta = timedelta(days=7)) -> Asking:
         """Ask people a question that is answered with yes or no, and return what they decided.
 
         While nobody has, the handler ends here, and runs again from its beginning when somebody does, or when the time
@@ -92,13 +95,18 @@ class Turn:
         so is the second: keep them in order. Ask before the first text of an answer that grows.
 
         Args: question: at most 1,000 characters.
+        Returns: the decision, when it is awaited.
         Raises: AdapterError: the platform refuses. ValueError: no such question or time. RuntimeError: no bot has made
-            this turn.
+            this turn. HandlerError: the handler is plain, and could not wait.
         """
         check_question(question, expires_in)
         if self.desk is None:
             raise RuntimeError("turn.ask_approval needs a running bot; this turn was made without one.")
-        return await self.desk.ask_approval(question, expires_in)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise HandlerError("A plain handler cannot ask for an approval: make it async def, and await it.") from None
+        return Asking(self.desk.ask_approval(question, expires_in))
 
     async def add_tool_call(
         self,
@@ -119,7 +127,8 @@ class Turn:
         """
         call_id = new_id() if tool_call_id is None else tool_call_id
         call = {"tool_call_id": call_id, "tool_name": name, "tool_input": input, "tool_output": output}
-        await self._keep(partial(self.store.append_tool_block, self.message.id, **call, is_error=is_error))
+        with _naming(tool_name="name", tool_input="input", tool_output="output"):
+            await self._keep(partial(self.store.append_tool_block, self.message.id, **call, is_error=is_error))
         return call_id
 
     async def add_usage(
@@ -139,18 +148,19 @@ class Turn:
         It is kept when this returns, and stays when the handler fails and is tried again: it was paid for. Of a message
         that was deleted meanwhile nothing is kept.
 
-        Raises: ValueError: a count is no whole number from 0 up, or the cost no finite number.
+        Raises: ValueError: a count is no whole number from 0 up, or the cost no number from 0 to 1e15.
         """
-        block = usage_block(
-            model=model,
-            version=version,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cache_creation_input_tokens=cache_creation_input_tokens,
-            cache_read_input_tokens=cache_read_input_tokens,
-            peak_single_call_input_tokens=peak_single_call_input_tokens,
-            estimated_cost_usd=cost_usd,
-        )
+        with _naming(estimated_cost_usd="cost_usd"):
+            block = usage_block(
+                model=model,
+                version=version,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                cache_creation_input_tokens=cache_creation_input_tokens,
+                cache_read_input_tokens=cache_read_input_tokens,
+                peak_single_call_input_tokens=peak_single_call_input_tokens,
+                estimated_cost_usd=cost_usd,
+            )
 
         async def append() -> None:
             await self.store.initialize()
@@ -164,6 +174,18 @@ class Turn:
             await (keep() if self.desk is None else self.desk.keep(keep))
         except MessageNotFoundError as error:
             log.info("%s", error.message)
+
+
+@contextmanager
+def _naming(**names: str) -> Iterator[None]:
+    """Let a `ValueError` begin with the name that an argument has here, in place of the store's."""
+    try:
+        yield
+    except ValueError as error:
+        for stored, here in names.items():
+            if str(error).startswith(stored):
+                raise ValueError(here + str(error).removeprefix(stored)) from None
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,42 @@ from typing import TypeVar
 from uuid import uuid4
 
 from backscroll.errors import StorageError
-from backscroll.storage.files import FileStore, Held, LocalFiles
+from backscroll.storage.files import FileStore, Held, LocalFiles, Owner
 from backscroll.storage.models import Attachment, Message, file_location
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.provider.primitives import FILES_DIRECTORY
 from backscroll.storage.tasks import Tasks
 
 T = TypeVar("T")
+
+
+class _Database(Owner):
+    """The database of a provider. It may have several ids, one of each process that gave it its first at once.
+
+    One without an id is new: a directory that bears its name was its predecessor's, and becomes its own.
+    """
+
+    def __init__(self, provider: StorageProvider, *, inherits: bool) -> None:
+        self._provider = provider
+        self._inherits = inherits
+
+    async def own_id(self) -> str | None:
+        if self._provider.files_directory is None:
+            return None
+        if not (ids := await self._ids()):
+            await self._provider.append("files", "owner", {})
+            ids = await self._ids()
+        return ids[0]
+
+    async def is_own(self, owner_id: str) -> bool:
+        ids = await self._ids()
+        if not ids and self._inherits and self._provider.files_directory not in (None, FILES_DIRECTORY):
+            await self._provider.append("files", "owner", {"id": owner_id})
+            return True
+        return owner_id in ids
+
+    async def _ids(self) -> list[str]:
+        return [str(each["id"]) for each in await self._provider.get_list("files", "owner")]
 
 
 class Attachments:
@@ -27,7 +57,9 @@ class Attachments:
         """Use a file store; None means a local directory, made when it is needed."""
         self._provider = provider
         self._files = files
+        self._is_default = files is None
         self._passing: Path | None = None
+        self._is_claimed = False
         self._tasks = Tasks()
 
     @property
@@ -39,6 +71,21 @@ class Attachments:
                 self._passing = Path(tempfile.gettempdir(), f"backscroll-{uuid4()}")
             self._files = LocalFiles(directory or str(self._passing))
         return self._files
+
+    async def open(self) -> None:
+        """Look whether contents can be kept, and whether they are this provider's own, making no directory.
+
+        Raises: StorageRefusedError: the file store cannot be written, or belongs to another database.
+        """
+        await self.check()
+        await self._claim(make=False)
+
+    async def check(self) -> None:
+        """Look whether contents can be kept, changing nothing.
+
+        Raises: StorageRefusedError: the file store cannot be written.
+        """
+        await self.files.check()
 
     async def write(self, messages: Iterable[Message], commit: Callable[[], Awaitable[T]]) -> T:
         """Store the contents that messages bring, then run `commit`, which stores the messages.
@@ -67,6 +114,7 @@ class Attachments:
         Returns: the attachment as it is kept; None when `commit` says that nobody has it any more.
         Raises: ValueError: the content is larger than the file store allows. What `content` and `commit` raise.
         """
+        await self._claim()
         held = await self.files.put(content)
         kept = attachment.model_copy(
             update={"sha256": held.sha256, "size_bytes": held.size_bytes, "location": file_location(held.sha256)}
@@ -95,11 +143,16 @@ class Attachments:
     async def discard_dropped(self) -> None:
         """Remove the contents that no message needs since those that had them were deleted."""
         while dropped := await self._provider.list_dropped_files():
+            await self._claim(make=False)
             await self.files.discard({each.sha256 for each in dropped}, self._provider.is_file_needed)
             await self._provider.forget_dropped_files([each.id for each in dropped])
 
     async def recover(self) -> None:
-        """Finish what a process that was killed left."""
+        """Finish what a process that was killed left.
+
+        Raises: StorageRefusedError: the file store belongs to another database.
+        """
+        await self._claim(make=False)
         await self.files.recover(self._provider.is_file_needed)
         await self.discard_dropped()
 
@@ -109,7 +162,13 @@ class Attachments:
         if self._passing is not None:
             await asyncio.to_thread(shutil.rmtree, self._passing, ignore_errors=True)
 
+    async def _claim(self, *, make: bool = True) -> None:
+        files = self.files
+        if not self._is_claimed and self._passing is None:
+            self._is_claimed = await files.claim(_Database(self._provider, inherits=self._is_default), make=make)
+
     async def _write(self, bringing: list[Attachment], commit: Callable[[], Awaitable[T]]) -> T:
+        await self._claim()
         held: list[Held] = []
         try:
             for attachment in bringing:
@@ -123,6 +182,7 @@ class Attachments:
         return result
 
     async def _write_output(self, output: bytes, commit: Callable[[Held], Awaitable[T]]) -> T:
+        await self._claim()
         held = await self.files.put_own(output)
         return await self._commit_held(held, commit(held))
 

@@ -10,7 +10,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from backscroll import Message, Thread, ThreadStore
 from backscroll.storage.redis import Provider
-from backscroll.storage.redis.connection import Argument
+from backscroll.storage.redis.batch import Argument, Batch
 from backscroll.storage.redis.scripts import COMMIT, COMMITTED
 from backscroll.storage.values import new_id
 from benchmarks.databases import tell
@@ -22,7 +22,7 @@ POOL_SIZE, TIMEOUT_S = 10, 10.0
 
 Append = Callable[[int], Awaitable[None]]
 Commit = tuple[str, Sequence[Argument]]
-"""A commit's version and its arguments."""
+"""A commit's version and its chunks."""
 
 
 class Writers:
@@ -45,7 +45,8 @@ class Writers:
             message = Message(role="user", content=TEXT)
             (version, arguments), sequence = await self._noted(number, message)
             marks = {message.id: "\0message\0", version: "\0version\0", before: "\0before\0"}
-            marks |= {f",{sequence}]": ",\0sequence\0]", f'sequence":{sequence}': 'sequence":\0sequence\0'}
+            # The values are JSON inside of JSON.
+            marks |= {f",{sequence}]": ",\0sequence\0]", f'sequence\\":{sequence}': 'sequence\\":\0sequence\0'}
             self._commands[number] = [_replaced(argument, marks) for argument in arguments]
             self._last[number] = version, sequence
 
@@ -61,7 +62,9 @@ class Writers:
         values["\0sequence\0"] = str(sequence + 1)
         arguments = [_replaced(argument, values) for argument in self._commands[number]]
         self._last[number] = version, sequence + 1
-        assert await self._commit([self._provider.server.prefix], [version, "", 0, "", *arguments]) == COMMITTED
+        # Each thread's writer is a process to the script, and numbers its commits.
+        sent: list[Argument] = [version, "", thread_id(number), sequence + 1, "", 1, *arguments]
+        assert await self._commit([self._provider.server.prefix], sent) == COMMITTED
 
     async def check(self) -> None:
         """Assert that ours reads what redis-py wrote as its own."""
@@ -75,9 +78,9 @@ class Writers:
         commits: list[Commit] = []
         commit = server.commit
 
-        async def note(version: str, turn: str, generation: str, arguments: Sequence[Argument]) -> int:
-            commits.append((version, arguments))
-            return await commit(version, turn, generation, arguments)
+        async def note(batch: Batch, version: str) -> int:
+            commits.append((version, list(batch.arguments(version, server.prefix))))
+            return await commit(batch, version)
 
         vars(server)["commit"] = note
         stored = await self._store.add_message(thread_id(number), message)

@@ -108,6 +108,7 @@ def open_postgres(prepared_databases: PreparedDatabases) -> Opener:
     async def open_emptied() -> AsyncIterator[StorageProvider]:
         async with prepared_databases.one() as url, opened(sql.Provider(url)) as provider:
             yield provider
+            shutil.rmtree(str(provider.files_directory), ignore_errors=True)
 
     return open_emptied
 

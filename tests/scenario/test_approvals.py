@@ -127,6 +127,29 @@ def test_terminal_takes_another_text_for_a_message(deleting: Home) -> None:
         terminal.wait_for("+ yes")
 
 
+def test_terminal_decides_what_was_asked_last(home: Home) -> None:
+    home.write(
+        "asking.py", "async def answer(turn):\n    return (await turn.ask_approval(turn.message.text)).outcome\n"
+    )
+    home.configure(handler="asking:answer")
+    with home.open_terminal() as terminal:
+        for question in ("Do A?", "Do B?"):
+            terminal.say(question)
+            terminal.wait_for(f"{question} (yes/no)")
+        terminal.say("yes")
+        terminal.wait_for('"Do B?": approved\r\n')
+        terminal.wait_for("Do A? (yes/no)\r\n", times=2)
+        terminal.say("no")
+        terminal.wait_for('"Do A?": rejected\r\n')
+
+
+def test_terminal_does_not_ask_again_what_has_expired(deleting: Home) -> None:
+    assert deleting.run("delete", LIVES_S="0.001").out == ASKED
+    with deleting.open_terminal() as terminal:
+        terminal.wait_for("expired by None\r\n")
+    assert "(yes/no)" not in terminal.out
+
+
 # Several processes, and what is killed
 
 

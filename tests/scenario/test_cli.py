@@ -148,6 +148,27 @@ def test_check_says_what_is_right_and_nothing_else(call: Call) -> None:
     assert call("check") == Called(0, "config.yaml is right, and the storage and the platforms can be used.\n", "")
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("files", ["backscroll.db.files", "files/within"])
+def test_files_directory_that_cannot_be_written_ends_with_3(home: Home, call: Call, command: str, files: str) -> None:
+    if files != "backscroll.db.files":
+        home.configure(storage={"type": "memory", "files": files})
+    place = home.directory / files.partition("/")[0]
+    place.write_text("no directory")
+    told = call(command)
+    assert (told.code, told.out) == (3, "")
+    assert told.err.startswith(f"The files directory {home.directory / files} cannot be written.\n  Give it")
+
+
+def test_files_directory_of_another_database_ends_with_3(home: Home, call: Call) -> None:
+    (home.directory / "files").mkdir()
+    (home.directory / "files" / "database-id").write_text("another's")
+    home.configure(storage={"type": "sql", "url": "sqlite:///backscroll.db", "files": "files"})
+    told = call("run")
+    assert (told.code, told.out) == (3, "")
+    assert "files belongs to another database.\n  If that database is gone for good" in told.err
+
+
 # Exit codes
 
 
@@ -164,14 +185,25 @@ class Provider(memory.Provider):
 
 
 @pytest.mark.parametrize(("command", "line"), [("run", 6), ("check", 9)])
-def test_unexpected_error_ends_with_1_and_tells_type_and_place_alone(
+def test_unexpected_error_of_a_provider_ends_with_1_and_tells_whose_it_is(
     home: Home, call: Call, command: str, line: int
 ) -> None:
     home.write("failing.py", FAILING_PROVIDER)
     home.configure(storage={"type": "failing"})
     told = call(command)
     assert (told.code, told.out) == (1, "")
-    assert told.err == f"Backscroll stopped: LookupError at failing.py:{line}.\n  This is a defect of Backscroll.\n"
+    assert told.err == f"failing's Provider raised LookupError at failing.py:{line}.\n  Correct it there.\n"
+
+
+def test_error_that_a_provider_may_have_led_to_names_it_too(home: Home) -> None:
+    provider = "from backscroll.storage import memory\n\nclass Provider(memory.Provider):\n"
+    home.write("failing.py", f"{provider}    async def get(self, *key):\n        return '{CANARY}'\n")
+    home.configure(storage={"type": "failing"})
+    done = home.run("hello")
+    assert done.process.returncode == 1
+    assert "Backscroll stopped: " in done.err
+    assert "\n  This is a defect of Backscroll, or failing's Provider breaks its contract" in done.err
+    assert CANARY not in done.err
 
 
 def test_error_of_a_process_is_told_without_a_traceback(home: Home) -> None:
@@ -179,7 +211,7 @@ def test_error_of_a_process_is_told_without_a_traceback(home: Home) -> None:
     home.configure(storage={"type": "failing"})
     done = home.run()
     assert done.process.returncode == 1
-    assert done.err.startswith("Backscroll stopped: LookupError at failing.py:6.\n")
+    assert done.err.startswith("failing's Provider raised LookupError at failing.py:6.\n")
     assert len(done.err.splitlines()) == 2
 
 

@@ -310,6 +310,51 @@ def test_history_shows_no_control_sequence(program: Program) -> None:
     assert "\x1b" not in program.out
 
 
+# When the input ends while the storage is away
+
+LEAVING = """
+import os
+from backscroll.errors import StorageUnavailableError
+from backscroll.storage import sql
+
+class Provider(sql.Provider):
+    async def record_message(self, *arguments, **options):
+        leave("record_message")
+        return await super().record_message(*arguments, **options)
+
+    async def seconds_until_ready(self, *arguments):
+        leave("seconds_until_ready")
+        return await super().seconds_until_ready(*arguments)
+
+def leave(call):
+    if os.path.exists(call):
+        raise StorageUnavailableError("The storage is away.")
+
+async def answer(turn):
+    return f"+ {turn.message.text}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [("record_message", "The input has ended."), ("seconds_until_ready", "The end waits for the storage")],
+)
+async def test_end_of_the_input_waits_for_the_storage_and_says_so(home: Home, call: str, told: str) -> None:
+    home.write("leaving.py", LEAVING)
+    home.configure(storage={"type": "leaving", "url": home.sqlite_url}, handler="leaving:answer")
+    with home.start() as program:
+        answered(program, "one")
+        home.write(call, "")
+        if call == "record_message":
+            program.say("two")
+            program.wait_for("Your line waits.", stream="err")
+        program.end_input()
+        program.wait_for(told, stream="err")
+        (home.directory / call).unlink()
+        assert program.ended() == 0
+    assert (await texts_of(home))[-1] == ("+ two" if call == "record_message" else "+ one")
+
+
 # In a terminal
 
 

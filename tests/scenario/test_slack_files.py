@@ -55,7 +55,7 @@ async def content_of(stage: Stage, said: Said) -> bytes | None:
 def on_disk(stage: Stage) -> list[bytes]:
     directory = stage.store.provider.files_directory
     assert directory is not None
-    return [path.read_bytes() for path in Path(directory).rglob("*") if path.is_file()]
+    return [path.read_bytes() for path in Path(directory).rglob("*/*") if path.is_file()]
 
 
 async def nothing_on_disk(stage: Stage) -> None:

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from backscroll.adapters.approvals import WHY_NOT
 from backscroll.adapters.base import Inbox, Verdict
 from backscroll.adapters.discord.api import DiscordApi
 from backscroll.adapters.discord.interactions import NOBODY, acknowledge, kind_in, note, token_in
@@ -28,12 +29,6 @@ _PRESSED = 3
 _ROW, _BUTTON, _GREEN, _RED = 1, 2, 3, 4
 # It takes the buttons away at once; the core says how it was decided a moment later.
 _TAKEN: dict[str, Any] = {"type": 7, "data": {"components": [], "allowed_mentions": NOBODY}}
-_WHY_NOT: dict[Verdict, str] = {
-    "decided_before": "This is decided already.",
-    "expired": "It is too late to decide this.",
-    "not_allowed": "You may not decide this.",
-    "unknown": "I know nothing of this question any more.",
-}
 _CHOICES = {"yes": True, "no": False}
 
 
@@ -70,7 +65,7 @@ class Approvals:
         async with self._lanes.lane((press.interaction,)):
             verdict = await self._decide(press)
             if verdict is not None:
-                reply = note(_WHY_NOT[verdict]) if verdict in _WHY_NOT else _TAKEN
+                reply = note(WHY_NOT[verdict]) if verdict in WHY_NOT else _TAKEN
                 await acknowledge(self._api, "A decision on Discord", press.interaction, press.token, reply)
 
     async def _decide(self, press: Press) -> Verdict | None:

@@ -9,7 +9,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from backscroll.adapters.base import Inbox, Verdict
+from backscroll.adapters.approvals import WHY_NOT
+from backscroll.adapters.base import Inbox
 from backscroll.adapters.edited import Edits
 from backscroll.adapters.fields import Fields, id_in, list_in, need, object_in, text_in, unstorable
 from backscroll.adapters.slack.api import RefusedError, SlackApi
@@ -29,14 +30,6 @@ YES, NO = "Yes", "No"
 
 REMEMBERED_COUNT = 1_000
 """Posts of which it is known that they say how they were decided."""
-
-TOLD: dict[Verdict, str] = {
-    "decided_before": "This is decided already.",
-    "expired": "It is too late to decide this.",
-    "not_allowed": "You may not decide this.",
-    "unknown": "I know nothing of this question any more.",
-}
-"""What the person is told whose press does not count."""
 
 Place = tuple[str, str]
 """The channel and the timestamp of a post."""
@@ -88,7 +81,7 @@ class Approvals:
         if verdict == "decided":
             self._take_buttons_away(workspace, press, press.place)
         else:
-            self._tell(workspace, press, press.place, TOLD[verdict])
+            self._tell(workspace, press, press.place, WHY_NOT[verdict])
 
     async def close_approval(self, key: ThreadKey, external: ExternalId, text: str) -> None:
         """Let the post say how it was decided; that is its last change."""

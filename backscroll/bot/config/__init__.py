@@ -103,8 +103,12 @@ class StorageConfig:
     type: str
     provider_class: ProviderClass
     options: dict[str, Any] = field(default_factory=dict, repr=False)
+    files: Path | None = None
+    """The directory of the contents of attachments; None is the provider's own."""
     line: int = field(default=0, compare=False)
     """Where the file says so."""
+    lines: dict[str, int] = field(default_factory=dict, compare=False)
+    """Where it has each of the options."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,7 @@ def _read_storage(root: Mapping, directory: Path, faults: Faults) -> StorageConf
     if provider is None:
         return None
     keys, takes_any = keys_of_constructor(provider, report)
+    keys["files"] = Key(Text)  # ours, whatever the storage
     given = Mapping(line, {key: entry for key, entry in section.entries.items() if key != "type"})
     if takes_any:
         keys = {**{key: Key(Any) for key in given.entries}, **keys}
@@ -234,7 +239,9 @@ def _read_storage(root: Mapping, directory: Path, faults: Faults) -> StorageConf
         return None
     if name == "sql":
         options["url"] = resolve_sqlite_url(options["url"], directory)
-    return StorageConfig(name, provider, options, line)
+    files = options.pop("files", None)
+    lines = {key: entry.node.line for key, entry in given.entries.items()}
+    return StorageConfig(name, provider, options, None if files is None else directory / files, line, lines)
 
 
 def _read_adapters(root: Mapping, faults: Faults) -> AdapterConfigs | None:

@@ -295,6 +295,8 @@ def _hint(node: Node, members: list[_Member]) -> str:
     if is_unquoted_placeholder(node):
         return 'Put the placeholder in quotes: "{NAME}".'
     kinds = {get_origin(member.type) or member.type for member in members}
+    if not isinstance(node, Scalar) and kinds <= {int, float, bool, str, Literal, None}:
+        return f"Write a single value in place of {_got(node, members)}."
     words = [str(right) for member in members if get_origin(member.type) is Literal for right in get_args(member.type)]
     if isinstance(node, Scalar) and isinstance(node.value, str) and (meant := nearest(node.value, words)):
         return f"Did you mean {meant}?"

@@ -19,6 +19,8 @@ Report = Callable[[str, str], None]
 """Takes a fact and a hint."""
 
 GUIDE = "docs/writing-a-provider.md"
+TAKEN = ("type", "files")
+"""Keys of `storage` that no constructor gets."""
 SIX = ("get", "set", "delete", "append", "get_list", "query")
 
 
@@ -75,7 +77,7 @@ def keys_of_constructor(provider: ProviderClass, report: Report) -> tuple[dict[s
         is_required = parameter.default is parameter.empty
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        if parameter.kind is parameter.POSITIONAL_ONLY or parameter.name == "type":
+        if parameter.kind is parameter.POSITIONAL_ONLY or parameter.name in TAKEN:
             if is_required:
                 fact = f"{provider.__module__}:Provider needs {parameter.name}, which no key of storage can give."
                 report(fact, "Make it a keyword of another name, or give it a default.")

@@ -25,6 +25,18 @@ IsNeeded = Callable[[str], Awaitable[bool]]
 """Tells whether a committed row has the content with this SHA-256; never from a snapshot older than the question."""
 
 
+class Owner(ABC):
+    """The database that a file store belongs to. Its ids outlive its processes, and go with it into a backup."""
+
+    @abstractmethod
+    async def own_id(self) -> str | None:
+        """Return an id of this database, made at first use; None when the database ends with this process."""
+
+    @abstractmethod
+    async def is_own(self, owner_id: str) -> bool:
+        """Tell whether an id is one of this database's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A content that stays until `settle`, whatever becomes of its rows. `hold` tells this hold from others."""
@@ -53,6 +65,22 @@ class FileStore(ABC):
     lower-case hex digits: all else is a ValueError. Every call raises StorageUnavailableError when the store does not
     answer or is full, and StorageRefusedError when it may not be used.
     """
+
+    async def check(self) -> None:
+        """Look whether contents can be put, changing nothing. This default has nothing to say.
+
+        Raises: StorageRefusedError: they cannot.
+        """
+
+    async def claim(self, owner: Owner, *, make: bool = True) -> bool:
+        """Let the store belong to this database, unless it belongs to one; tell whether it does belong to it.
+
+        Of several databases that claim it at once one has it. This default takes every database.
+
+        Args: make: the store may be made for it; otherwise only one that is there is claimed.
+        Raises: StorageRefusedError: the store belongs to another database, which knows no row of this one.
+        """
+        return True
 
     @abstractmethod
     async def put(self, content: bytes | AsyncIterable[bytes]) -> Held:

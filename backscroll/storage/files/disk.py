@@ -41,6 +41,12 @@ async def once(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
+def is_writable(directory: Path) -> bool:
+    """Tell whether files can be written in a directory, or, where there is none, whether it can be made."""
+    there = next(path for path in (directory, *directory.absolute().parents) if os.path.lexists(path))
+    return there.is_dir() and os.access(there, os.R_OK | os.W_OK | os.X_OK)
+
+
 def open_file(path: Path) -> BufferedReader:
     """Open a file for reading, no link."""
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW))

@@ -15,29 +15,49 @@ from itertools import chain
 from pathlib import Path
 
 from backscroll.errors import StorageError, StorageRefusedError
-from backscroll.storage.files.contract import CHUNK_BYTES, HOLD_S, FileStore, Held, IsNeeded, check_sha256
-from backscroll.storage.files.disk import append, flush, hash_of, in_thread, once, open_file, remove, sync
+from backscroll.storage.files.contract import CHUNK_BYTES, HOLD_S, FileStore, Held, IsNeeded, Owner, check_sha256
+from backscroll.storage.files.disk import append, flush, hash_of, in_thread, is_writable, once, open_file, remove, sync
 from backscroll.storage.values import check_count
 
 _HOLD = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{32})")
 _PART = re.compile(r"part\.[0-9a-f]{32}")
+_ANOTHER = "Or name another one: storage.files in config.yaml, LocalFiles in a program."
 _HINT = "Restore it from a backup, or have the file sent again."
 
 
 class LocalFiles(FileStore):
     """Contents as `ab/cd/<sha256>` in a directory, holds as `incoming/<sha256>.<hold>`: a hard link, else a copy.
 
-    The first put makes the directory. A content of more than `max_file_bytes` is not put, but read; what is our own may
-    have any size.
+    `database-id` tells which database it belongs to. The first put makes the directory. A content of more than
+    `max_file_bytes` is not put, but read; what is our own may have any size.
     """
 
     def __init__(self, directory: str | Path, *, max_file_bytes: int = 25 * 1024 * 1024) -> None:
         self._directory = Path(directory)
         self._incoming = self._directory / "incoming"
+        self._mark = self._directory / "database-id"
         self.max_file_bytes = check_count(max_file_bytes, "max_file_bytes")
 
     def __repr__(self) -> str:
         return f"LocalFiles(max_file_bytes={self.max_file_bytes})"
+
+    async def check(self) -> None:
+        if not await in_thread(is_writable, self._directory):
+            fact = f"The files directory {self._directory.absolute()} cannot be written."
+            raise StorageRefusedError(fact, f"Give it to this user. {_ANOTHER}")
+
+    async def claim(self, owner: Owner, *, make: bool = True) -> bool:
+        found = await in_thread(self._read_mark)
+        if found is None and (make or await in_thread(self._directory.is_dir)) and (own := await owner.own_id()):
+            try:
+                found = await in_thread(self._set_mark, own)
+            except StorageRefusedError:
+                if make:
+                    raise  # else it may be read, and what is in it cannot be removed
+        if found is not None and not await owner.is_own(found):
+            fact = f"The files directory {self._directory.absolute()} belongs to another database."
+            raise StorageRefusedError(fact, f"If that database is gone for good, remove the directory. {_ANOTHER}")
+        return found is not None
 
     async def put(self, content: bytes | AsyncIterable[bytes]) -> Held:
         return await self._put(once(content) if isinstance(content, bytes) else content, self.max_file_bytes)
@@ -102,6 +122,25 @@ class LocalFiles(FileStore):
     async def recover(self, is_needed: IsNeeded) -> None:
         for held in await in_thread(self._sweep):
             await self.settle(held, is_needed)
+
+    def _read_mark(self) -> str | None:
+        with suppress(FileNotFoundError), open_file(self._mark) as file:
+            return file.read(1000).decode(errors="replace")
+        return None
+
+    def _set_mark(self, owner_id: str) -> str | None:
+        """Mark the directory as this database's, unless it is marked; return whose it is. A mark is whole at once."""
+        self._make("incoming")
+        part = self._new_part()
+        try:
+            part.touch(0o600, exist_ok=False)
+            part.write_text(owner_id)
+            flush(part)
+            self._link(part, self._mark)
+        finally:
+            part.unlink(missing_ok=True)
+        sync(self._directory)
+        return self._read_mark()
 
     def _final_path(self, sha256: str) -> Path:
         return self._directory / sha256[:2] / sha256[2:4] / sha256

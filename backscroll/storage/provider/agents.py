@@ -9,7 +9,7 @@ from backscroll.errors import ThreadExistsError
 from backscroll.storage.models import Content, Message, Role, Thread
 from backscroll.storage.provider.conversations import ConversationCalls
 from backscroll.storage.provider.rows import thread_row
-from backscroll.storage.values import check_id, check_text, clean_object, new_id
+from backscroll.storage.values import check_count, check_id, check_text, clean_object, new_id
 
 THREAD_FIELDS = ("title", "metadata", "user_id", "agent_name")
 
@@ -71,7 +71,10 @@ class AgentCalls(ConversationCalls):
         """Return a page of a thread's messages, oldest first, tombstones too; empty for an unknown thread.
 
         Args: limit: None means all behind the offset.
+        Raises: ValueError: the limit is below 1, or the offset below 0.
         """
+        limit = None if limit is None else check_count(limit, "limit")
+        check_count(offset, "offset", 0)
         before = None if limit is None else offset + limit + 1
         read = await self.read_messages(thread_id, limit=limit, before=before)
         # A page that reaches behind the end is read from further ahead.

@@ -78,14 +78,19 @@ class ApprovalCalls(ForkCalls):
         row = await self.get("approvals", approval_id)
         return None if row is None else _approval_of(row)
 
-    async def list_approvals(self, *, thread_id: str | None = None, limit: int | None = 100) -> list[Approval]:
+    async def list_approvals(
+        self, *, thread_id: str | None = None, is_open: bool | None = True, limit: int | None = 100
+    ) -> list[Approval]:
         """Return the approvals that somebody can decide, oldest first: `created_at`, then `id`.
 
-        Args: thread_id: None means of all threads.
+        Args: thread_id: None means of all threads. is_open: False gives those that nobody can decide any more, also
+            where nobody did, and None gives all; both newest first.
         """
-        wanted = {"outcome": None} | ({} if thread_id is None else {"thread_id": thread_id})
-        rows = [row for row in await self.query("approvals", wanted) if await self._is_decidable(row)]
-        rows.sort(key=lambda row: (row["created_at"], row["id"]))
+        wanted: dict[str, Any] = {} if thread_id is None else {"thread_id": thread_id}
+        rows = await self.query("approvals", wanted | ({"outcome": None} if is_open else {}))
+        if is_open is not None:
+            rows = [row for row in rows if is_open == (row["outcome"] is None and await self._is_decidable(row))]
+        rows = sorted(rows, key=lambda row: (str(row["created_at"]), str(row["id"])), reverse=not is_open)
         return [_approval_of(row) for row in rows[:limit]]
 
     async def suspend_answer(self, answer_id: str, owner: str, approval_id: str) -> None:
@@ -138,6 +143,8 @@ class ApprovalCalls(ForkCalls):
 
     async def get_author(self, thread_id: str, platform: str, user_id: str) -> dict[str, Any] | None:
         """Return the source of the newest message that somebody wrote in a thread on a platform; None: they wrote none.
+
+        Reads the thread's messages from the newest back to that one; for somebody who wrote none, all of them.
 
         Args: user_id: the platform's id of a person or a bot.
         """

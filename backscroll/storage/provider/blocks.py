@@ -124,7 +124,7 @@ class BlockCalls(PlaceCalls):
 
         The first four counts add up to its tokens in `get_usage_stats`.
 
-        Raises: as `append_text_block`; ValueError: a count does not fit 64 bits, or the cost is not finite.
+        Raises: as `append_text_block`; ValueError: a count does not fit 64 bits, or the cost is not 0 to 1e15.
         """
         block = usage_block(
             model=model,
@@ -141,8 +141,8 @@ class BlockCalls(PlaceCalls):
     async def append_block(self, message_id: str, block: NewBlock) -> str:
         """Append a block that was checked, as the four calls above say, and return its id.
 
-        Atomic, and two at once both stay, in some order. A block of the message's that stands beside what it says is
-        appended once, by its id: nobody may know whether it was.
+        Atomic, and two at once both stay, in some order. One that the message has already, by its id, is a repeat;
+        nobody may know whether it was appended.
 
         Raises: MessageNotFoundError: no message has this id, or it was deleted.
         """
@@ -158,6 +158,8 @@ class BlockCalls(PlaceCalls):
                 if is_same_call or each["id"] == block.id:
                     return str(each["id"])
             texts = row.setdefault("texts", [])
+            if any(each["id"] == block.id for each in texts):
+                return block.id
             place = max((each["position"] for each in [*others, *texts]), default=0)
             stored = asdict(block) | {"position": max(place, 0) + 1, "created_at": instant_text(utc_now())}
             if block.is_said:

@@ -75,13 +75,14 @@ class ForkCalls(StateCalls):
 
     async def _copy_messages(self, thread_id: str, fork_id: str, last: int) -> None:
         prefix = new_id()
-        rows = [await self.get("messages", join_key(thread_id, number)) or {} for number in range(1, last + 1)]
-        numbers = {row["message"]["id"]: number for number, row in enumerate(rows, 1)}
+        found_rows = [await self.get("messages", join_key(thread_id, number)) for number in range(1, last + 1)]
+        rows = [row for row in found_rows if row is not None]  # somebody may have removed one by hand
+        numbers = {row["message"]["id"]: row["message"]["sequence"] for row in rows}
         found = await self.query("blocks", {"thread_id": thread_id})
         blocks = [block for block in found if block["message_id"] in numbers]
         ids = {block["id"]: f"{prefix}.{numbers[block['message_id']]}.{block['position']}" for block in blocks}
-        for number, row in enumerate(rows, 1):
-            await self._copy_message(row, f"{prefix}.{number}", fork_id)
+        for row in rows:
+            await self._copy_message(row, f"{prefix}.{numbers[row['message']['id']]}", fork_id)
         for block in blocks:
             await self._copy_block(block, f"{prefix}.{numbers[block['message_id']]}", fork_id, ids)
 

@@ -101,8 +101,9 @@ class PlaceCalls(FileCalls):
         """Apply the changes that came under the new id before the message did."""
         holder = await self._external_row(external) if external.channel == move.new_channel else None
         if holder is not None:
-            await self._apply_early(holder, external, of_post=True)
-            await self._set_message(holder)
+            if await self._apply_early(holder, external, of_post=True):
+                await self._set_message(holder)
+                await self._touch(holder["thread_id"])
             await self._finish_early(holder["message"]["id"], external)
 
     async def _rename(self, namespace: str, old: str, new: str, value: dict[str, Any]) -> None:

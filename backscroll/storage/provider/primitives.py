@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+FILES_DIRECTORY = "backscroll-files"
+"""Where the files of any provider lie that does not name a place of its own."""
+
 
 class Primitives(ABC):
     """Keyed values and lists of JSON objects, in namespaces.
@@ -28,7 +31,7 @@ class Primitives(ABC):
     @property
     def files_directory(self) -> str | None:
         """Where the files of messages lie unless the store is told otherwise; None for a place that ends with it."""
-        return "backscroll-files" if self.supports_export else None
+        return FILES_DIRECTORY if self.supports_export else None
 
     @abstractmethod
     async def get(self, namespace: str, key: str) -> dict[str, Any] | None:
@@ -81,7 +84,7 @@ class Primitives(ABC):
 
     async def health_check(self) -> dict[str, Any]:
         """Return `{"status": "healthy" | "unhealthy", "backend": …}`; never raises."""
-        return {"status": "healthy", "backend": type(self).__module__}
+        return {"status": "healthy", "backend": type(self).__module__.removeprefix("backscroll.storage.")}
 
     @property
     def _exclusive(self) -> AbstractAsyncContextManager[Any]:

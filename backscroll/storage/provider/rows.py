@@ -129,12 +129,17 @@ class Rows(Primitives):
     async def _react_on(
         self, row: dict[str, Any], emoji: str, user_id: str, added: bool, event_at: datetime | None
     ) -> bool:
-        before = thumbs_of(row)
+        before, added_at = thumbs_of(row), None
         changed = react_on_row(row, emoji, user_id, added, event_at)
-        await self._settle_thumbs(row, before)
+        if changed and added and (thumb := thumb_of(emoji)) is not None:
+            before.pop((user_id, thumb), None)  # what stood there may be a copy's, which is no feedback
+            added_at = row["reactions"][-1]["at"]
+        await self._settle_thumbs(row, before, added_at)
         return await self._change(row, changed)
 
-    async def _settle_thumbs(self, row: dict[str, Any], before: dict[tuple[str, Thumb], str | None]) -> None:
+    async def _settle_thumbs(
+        self, row: dict[str, Any], before: dict[tuple[str, Thumb], str | None], added_at: str | None = None
+    ) -> None:
         """Let the thumbs that came since be feedback, and take back those that went.
 
         Before the message's value is written: a change that is cut off here is not seen as made, and its repeat
@@ -148,7 +153,7 @@ class Rows(Primitives):
             if await self.get("feedback", feedback_id) is None:
                 thread = await self.get("threads", row["thread_id"]) or {}
                 told = {"user_id": user_id, "agent_name": thread.get("agent_name"), "thumb": thumb}
-                at = {"created_at": after[user_id, thumb] or message["updated_at"]}
+                at = {"created_at": added_at or after[user_id, thumb] or message["updated_at"]}
                 value = feedback_value(feedback_id, row["thread_id"], message["id"], FROM_REACTION, **told, **at)
                 await self.set("feedback", feedback_id, value)
 
@@ -208,26 +213,26 @@ class Rows(Primitives):
         held["since"] = held["since"] or instant_text(utc_now())
         await self.set("early_events", external_key(external), held)
 
-    async def _apply_early(self, row: dict[str, Any], external: ExternalId, *, of_post: bool = False) -> None:
-        """Apply the changes that waited for a message, in the platform's order.
+    async def _apply_early(self, row: dict[str, Any], external: ExternalId, *, of_post: bool = False) -> bool:
+        """Apply the changes that waited for a message, in the platform's order; False when none changed it.
 
         Args: of_post: the external id is one post's of ours; a deletion then concerns that alone, and is left.
         """
         held = await self.get("early_events", external_key(external)) or {"changes": []}
-        before = thumbs_of(row)
+        before, changed = thumbs_of(row), False
         for change in sorted(held["changes"], key=lambda change: str(change["at"])):
             at = instant_of(change["at"])
             if change["kind"] == "edit":
-                edit_row(row, change["content"], at)
+                changed |= edit_row(row, change["content"], at)
             elif change["kind"] == "delete":
-                if not of_post:
-                    clear_row(row, at)
+                changed |= not of_post and clear_row(row, at)
             elif change["kind"] == "clear":
-                clear_reactions_on_row(row, change["emoji"], at)
+                changed |= clear_reactions_on_row(row, change["emoji"], at)
             else:
-                react_on_row(row, change["emoji"], change["user_id"], change["kind"] == "add", at)
+                changed |= react_on_row(row, change["emoji"], change["user_id"], change["kind"] == "add", at)
         if of_post:  # a new message's are seen to when it is complete
             await self._settle_thumbs(row, before)
+        return changed
 
 
 def thread_row(thread: Thread) -> dict[str, Any]:

@@ -146,8 +146,10 @@ class SendingCalls(AnswerCalls):
         if part["number"] == 1:
             message["external"] = external_key(external)
             message["message"]["platforms"] |= external.platforms
-        await self._apply_early(message, external, of_post=True)
+        changed = await self._apply_early(message, external, of_post=True)
         await self._set_message(message)
+        if changed:
+            await self._touch(message["thread_id"])
         await self._set_external(external_key(external), message_id)
         # The part last: until then a repeat does all of it again.
         await self.set("parts", key, part | {"external": asdict(external)})

@@ -1,6 +1,6 @@
 """The provider on Redis: the contract's own defaults, each a transaction, with overrides where it pays.
 
-    scripts, url, failures, terms → connection → batch → transactions → primitives → threads → answers → agents
+    scripts, url, failures, terms → batch → connection → transactions → primitives → threads → answers → agents
 
 Proved by `tests/contract/` and `tests/unit/storage/redis/`.
 """
@@ -8,9 +8,10 @@ Proved by `tests/contract/` and `tests/unit/storage/redis/`.
 import math
 import re
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import unquote, urlsplit
 
 from backscroll.errors import StorageError, StorageRefusedError
+from backscroll.storage.files.naming import directory_name
 from backscroll.storage.redis.agents import RedisAgents
 from backscroll.storage.redis.connection import Server
 from backscroll.storage.redis.transactions import Transactions, whole_calls
@@ -24,8 +25,8 @@ class Provider(RedisAgents):
     """Storage in Redis 6.2 or newer, a single server.
 
     Args: url: `redis://…`, `rediss://…` or `unix://…`; connects at first use. prefix: what all keys begin with, so that
-        several bots may share a database. pool_size: connections, at most. timeout_s: for connecting, and for each
-        answer.
+        several bots may share a database. pool_size: connections, at most. timeout_s: for connecting, for each
+        answer, and for all of the opening.
     Raises: StorageRefusedError: the URL cannot be read; a setting cannot have such a value.
     """
 
@@ -42,8 +43,12 @@ class Provider(RedisAgents):
 
     @property
     def files_directory(self) -> str | None:
-        database = f"-{self.server.url.database}" if self.server.url.database else ""
-        return f"backscroll-files-{quote(self._prefix, safe='')}{database}"
+        url, parts = self.server.url, urlsplit(self.server.url.text)
+        host = parts.path if parts.scheme == "unix" else (parts.hostname or "").lower()
+        ports = [parts.port] if parts.port not in (None, 6379) else []
+        return directory_name(
+            ["redis", self._prefix, *([url.database] if url.database else [])], [unquote(host)], ports
+        )
 
     async def initialize(self) -> None:
         self.transactions.must_be_open()
@@ -66,11 +71,11 @@ class Provider(RedisAgents):
 
 
 def _check(prefix: Any, pool_size: Any, timeout_s: Any) -> None:
-    faults = {
+    rules = {
         "prefix is not a text of 1 to 100 ASCII characters.": isinstance(prefix, str) and _PREFIX.fullmatch(prefix),
         "pool_size is not a whole number from 1 up.": type(pool_size) is int and pool_size >= 1,
         "timeout_s is not a number above 0.": type(timeout_s) in (int, float) and 0 < timeout_s < math.inf,
     }
-    for fault, is_right in faults.items():
-        if not is_right:
-            raise StorageRefusedError(fault, "Correct it, or leave it out.")
+    faults = [fault for fault, is_kept in rules.items() if not is_kept]
+    if faults:
+        raise StorageRefusedError(" ".join(faults), "Correct what is named, or leave it out.")

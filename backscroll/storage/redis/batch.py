@@ -4,16 +4,21 @@ Proved by `tests/unit/storage/redis/test_transactions.py`.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from backscroll.errors import StorageError
-from backscroll.storage.redis.connection import Argument
 from backscroll.storage.redis.scripts import COMMITTED
+from backscroll.storage.values import to_json
+
+Argument = str | bytes | int
 
 Place = tuple[str, str]
 """A namespace and a key."""
+
+CHUNK_COUNT, CHUNK_LENGTH = 200, 2**20
+"""Records in one argument of a commit, and the characters after which another begins."""
 
 
 class Stored(NamedTuple):
@@ -64,25 +69,40 @@ class Batch:
         """Whether it writes, or what it read may never have stood at one time."""
         return bool(self.writes or self.items or self.turn) or self.trips > 1 or self.is_doubtful
 
-    def arguments(self, version: str, prefix: str) -> Iterator[Argument]:
-        """Give what the commit's script is called with, from the first write on; see `scripts.py`."""
-        yield from next((place for place, write in self.writes.items() if write.text is not None), ("", ""))
-        yield len(self.reads)
-        for (namespace, key), stored in self.reads.items():
-            yield from (namespace, key, stored.version)
-        yield len(self.found)
-        for (namespace, term), keys in self.found.items():
-            yield from (f"{prefix}i:{term}:{namespace}", len(keys))
-        yield len(self.lengths)
-        for (_, name), length in self.lengths.items():
-            yield from (name, length)
-        yield len(self.writes)
-        for (namespace, key), (text, terms, score) in self.writes.items():
-            value = "" if text is None else f"{version}{terms}\n{text}"
-            yield from (namespace, key, value, terms, score)
-        yield len(self.items)
-        for namespace, key, item in self.items:
-            yield from (namespace, list_name(prefix, namespace, key), key, item)
+    @property
+    def writes_anything(self) -> bool:
+        """Whether the commit changes what is kept."""
+        return bool(self.writes or self.items)
+
+    def arguments(self, version: str, prefix: str) -> Iterator[str]:
+        """Give what the commit's script is called with, from the first chunk on; see `scripts.py`."""
+        yield from _chunks((namespace, key, stored.version) for (namespace, key), stored in self.reads.items())
+        yield from _chunks(
+            (f"{prefix}i:{term}:{namespace}", str(len(keys))) for (namespace, term), keys in self.found.items()
+        )
+        yield from _chunks((name, str(length)) for (_, name), length in self.lengths.items())
+        yield from _chunks(
+            (namespace, key, "" if text is None else f"{version}{terms}\n{text}", terms, str(score))
+            for (namespace, key), (text, terms, score) in self.writes.items()
+        )
+        yield from _chunks(
+            (namespace, list_name(prefix, namespace, key), key, item) for namespace, key, item in self.items
+        )
+
+
+def _chunks(records: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Pack records into few arguments, as Redis takes a million of them at most; their count first."""
+    chunks: list[list[str]] = []
+    length = count = 0
+    for record in records:
+        if not chunks or count == CHUNK_COUNT or length > CHUNK_LENGTH:
+            chunks.append([])
+            length = count = 0
+        chunks[-1] += record
+        length += sum(map(len, record))
+        count += 1
+    yield str(len(chunks))
+    yield from map(to_json, chunks)
 
 
 def list_name(prefix: str, namespace: str, key: str) -> str:

@@ -13,6 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from backscroll.errors import StorageError, StorageRefusedError, StorageUnavailableError
 
 _UP = "Check that the server is up and storage.url is right."
+_UP_TLS = "Check that the server is up, that it speaks TLS there, and that storage.url is right."
 _RIGHTS = "Correct the user and password in storage.url, or grant the user the rights."
 
 # The code that an answer begins with: the fact, the next step, and whether asking again may help.
@@ -53,6 +54,7 @@ _CODE = re.compile(rf"\b({'|'.join(_CODES)})\b")
 def translate(error: BaseException, shown: str) -> StorageError:
     """Make our error of the client's; its text is not taken along."""
     code = _code(error)
+    up = _UP_TLS if shown.startswith("rediss:") else _UP
     if code in _CODES:
         fact, hint, may_help = _CODES[code]
         return (StorageUnavailableError if may_help else StorageRefusedError)(f"{shown} {fact}.", hint)
@@ -61,9 +63,9 @@ def translate(error: BaseException, shown: str) -> StorageError:
     if isinstance(error, MaxConnectionsError):
         return StorageUnavailableError(f"{shown} has no free connection.", "Raise storage.pool_size.")
     if isinstance(error, RedisTimeoutError | TimeoutError):
-        return StorageUnavailableError(f"{shown} did not answer in time.", _UP)
+        return StorageUnavailableError(f"{shown} did not answer in time.", up)
     if isinstance(error, RedisConnectionError | OSError):
-        return StorageUnavailableError(f"{shown} does not answer ({type(error).__name__}).", _UP)
+        return StorageUnavailableError(f"{shown} does not answer ({type(error).__name__}).", up)
     if isinstance(error, ResponseError) and "DB index is out of range" in str(error):
         return StorageRefusedError(f"{shown} has no such database.", "Correct the number in storage.url.")
     return StorageError(f"{shown} reported {type(error).__name__} {code}".rstrip() + ".", "This is a defect of ours.")

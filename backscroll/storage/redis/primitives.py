@@ -12,8 +12,8 @@ from typing import Any
 
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.provider.primitives import join_key
-from backscroll.storage.redis.batch import NOTHING, Place, Stored, Write, list_name
-from backscroll.storage.redis.connection import Argument, Server
+from backscroll.storage.redis.batch import NOTHING, Argument, Place, Stored, Write, list_name
+from backscroll.storage.redis.connection import Server
 from backscroll.storage.redis.scripts import VERSION_LENGTH
 from backscroll.storage.redis.terms import MESSAGES, score_of, term_of, terms_of
 from backscroll.storage.redis.transactions import Transactions, Unit
@@ -63,11 +63,13 @@ class RedisPrimitives(StorageProvider):
             value = clean_object(value, depth=VALUE_DEPTH)
         async with self._exclusive:
             self._put(*place, value)
+            await self._unit.breathe()
 
     async def delete(self, namespace: str, key: str) -> None:
         place = clean_text(namespace), clean_text(key)
         async with self._exclusive:
             self._unit.write(place, Write(None))
+            await self._unit.breathe()
 
     async def append(self, namespace: str, key: str, item: Row) -> str:
         place = check_text(namespace, "namespace"), check_text(key, "key")
@@ -119,6 +121,7 @@ class RedisPrimitives(StorageProvider):
             if all((namespace, key) in ahead for key in keys):
                 return [_row(ahead[namespace, key]) for key in keys]
             return [_row(stored) for stored in await self._read(namespace, keys)]
+        await unit.breathe()
         missing = [
             key for key in keys if unit.written((namespace, key)) is None and unit.known((namespace, key)) is None
         ]

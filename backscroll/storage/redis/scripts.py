@@ -2,7 +2,8 @@
 
 Keys of a prefix: `v:` and a namespace is the hash of its values, `i:`, a term and a namespace the sorted set of the
 keys whose values have the term, `l:` a list, `n:` and a namespace the set of its lists' keys, `generation` the count of
-commits, `turn` who alone may commit now. A value is its version, its terms, a line feed and its JSON.
+commits, `c:` and a process the number of its last commit, `turn` who alone may commit now. A value is its version, its
+terms, a line feed and its JSON.
 Proved by `tests/unit/storage/redis/test_transactions.py`.
 """
 
@@ -10,42 +11,50 @@ VERSION_LENGTH = 12
 
 COMMITTED, CONFLICT, NOT_YOUR_TURN = 1, 0, 2
 
-# ARGV: version, turn, whether this is sent again, generation, namespace and key of the first write; then, each with
-# their count before them: checked values (namespace, key, version), checked indexes (key, size), checked lists (key,
-# length), writes (namespace, key, value or nothing, terms, score), items (namespace, list, key, item).
-COMMIT = """
-local prefix, version, turn, again, generation = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local at = 7
+KNOWN_S = 3_600
+"""Seconds for which a process' last commit is known; one that is sent again later is refused before."""
+
+# ARGV: version, turn, process, its number of this commit, generation, whether it writes; then, each as so many chunks
+# (a JSON array of texts) with their count before them: checked values (namespace, key, version), checked indexes (key,
+# size), checked lists (key, length), writes (namespace, key, value or nothing, terms, score), items (namespace, list,
+# key, item). Lua keeps each string once, and finds those that differ in few places slowly among many, so what a chunk
+# left is cleared away before the next.
+COMMIT = f"""
+local prefix, version, turn, process = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local number, generation, changes = tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
+local at = 6
 local function take()
-  local argument = ARGV[at]
   at = at + 1
-  return argument
+  return ARGV[at]
 end
 local function stored(namespace, key)
   return redis.call('HGET', prefix .. 'v:' .. namespace, key) or ''
 end
-if again == '1' and string.sub(stored(ARGV[5], ARGV[6]), 1, 12) == version then return 1 end
+local function each(width, work)
+  local count = tonumber(take())
+  for _ = 1, count do
+    local chunk = cjson.decode(take())
+    for first = 1, #chunk, width do
+      if work(unpack(chunk, first, first + width - 1)) == false then return false end
+    end
+    chunk = nil
+    if count > 1 then collectgarbage() end
+  end
+  return true
+end
+local last = tonumber(redis.call('GET', prefix .. 'c:' .. process) or '0')
+if last >= number then return last == number and 1 or 0 end
 if generation ~= '' and (redis.call('GET', prefix .. 'generation') or '0') ~= generation then return 0 end
-for _ = 1, take() do
-  local namespace, key, expected = take(), take(), take()
-  if string.sub(stored(namespace, key), 1, 12) ~= expected then return 0 end
-end
-for _ = 1, take() do
-  local key, size = take(), take()
-  if redis.call('ZCARD', key) ~= tonumber(size) then return 0 end
-end
-for _ = 1, take() do
-  local key, length = take(), take()
-  if redis.call('LLEN', key) ~= tonumber(length) then return 0 end
-end
-local writes = take()
-local changes = writes ~= '0' or ARGV[at] ~= '0'
+if not each(3, function(namespace, key, expected)
+  return string.sub(stored(namespace, key), 1, 12) == expected
+end) then return 0 end
+if not each(2, function(key, size) return redis.call('ZCARD', key) == tonumber(size) end) then return 0 end
+if not each(2, function(key, length) return redis.call('LLEN', key) == tonumber(length) end) then return 0 end
 if changes then
   local holder = redis.call('GET', prefix .. 'turn')
   if holder and holder ~= turn then return 2 end
 end
-for _ = 1, writes do
-  local namespace, key, value, terms, score = take(), take(), take(), take(), take()
+each(5, function(namespace, key, value, terms, score)
   local function index(term) return prefix .. 'i:' .. term .. ':' .. namespace end
   local old = stored(namespace, key)
   local before = old == '' and '' or string.sub(old, 13, string.find(old, '\\n', 13, true) - 1)
@@ -60,15 +69,15 @@ for _ = 1, writes do
   else
     redis.call('HSET', prefix .. 'v:' .. namespace, key, value)
   end
+end)
+each(4, function(namespace, list, key, item)
+  redis.call('RPUSH', list, item)
+  redis.call('SADD', prefix .. 'n:' .. namespace, key)
+end)
+if changes then
+  redis.call('INCR', prefix .. 'generation')
+  redis.call('SET', prefix .. 'c:' .. process, ARGV[4], 'EX', {KNOWN_S})
 end
-for _ = 1, take() do
-  local namespace, list, key, item = take(), take(), take(), take()
-  if again ~= '1' or not redis.call('LPOS', list, item, 'RANK', -1, 'MAXLEN', 1000) then
-    redis.call('RPUSH', list, item)
-    redis.call('SADD', prefix .. 'n:' .. namespace, key)
-  end
-end
-if changes then redis.call('INCR', prefix .. 'generation') end
 if turn ~= '' then redis.call('DEL', prefix .. 'turn') end
 return 1
 """

@@ -67,7 +67,11 @@ class RedisThreads(RedisPrimitives):
 
     async def delete_thread(self, thread_id: str) -> bool:
         async with self._exclusive:
+            thread = await self.get(THREADS, thread_id)
             ids = [row["message"]["id"] for row in (await self._messages_of(thread_id)).values()]
+            if thread is not None and len(ids) < thread["last_sequence"]:  # somebody removed one by hand
+                for place in await self.query("message_places", {"thread_id": thread_id}):
+                    await self.delete("message_places", place["key"])
             terms = [field_term("message_id", each) for each in ids]
             for namespace in ("parts", "blocks", "feedback"):
                 await self._look_ahead(namespace, terms)

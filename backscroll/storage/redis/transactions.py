@@ -34,6 +34,9 @@ BATCH_SIZE = 200
 KNOWN_COUNT, KNOWN_LENGTH = 2_000, 8_192
 """Values that are remembered from one transaction to the next, and the characters of one of them, at most."""
 
+STEPS = 200
+"""Values that a transaction reads or writes before others may go on."""
+
 CONFLICTS_BEFORE_TURN = 3
 TURN_S, PATIENCE_S = 10.0, 60.0
 
@@ -51,12 +54,19 @@ class Unit:
     writes: dict[Place, Write] = field(default_factory=dict)
     terms: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
     items: list[tuple[str, str, str]] = field(default_factory=list)
+    steps: int = 0
 
     def write(self, place: Place, write: Write) -> None:
         """Take down what is to be written."""
         self.writes[place] = write
         for term in write.terms.split():
             self.terms.setdefault((place[0], term), {})[place[1]] = None
+
+    async def breathe(self) -> None:
+        """Let other tasks go on now and then, in a transaction of very many steps that need not wait."""
+        self.steps += 1
+        if self.steps % STEPS == 0:
+            await asyncio.sleep(0)
 
     def keys_with(self, namespace: str, term: str) -> dict[str, None]:
         """Return the keys that were at some time written with a term."""
@@ -220,6 +230,8 @@ class Transactions:
         turn, end = secrets.token_urlsafe(9), time.monotonic() + PATIENCE_S
         key, milliseconds = f"{self.server.prefix}turn", int(TURN_S * 1000)
         while not await self.server.read("SET", key, turn, "NX", "PX", milliseconds):
+            if await self.server.read("GET", key) == turn.encode():
+                break  # the answer to the one that took it was lost
             if time.monotonic() > end:
                 raise self._too_busy()
             await _pause()
@@ -240,8 +252,7 @@ class Transactions:
     async def _commit(self, batch: Batch) -> None:
         version = secrets.token_urlsafe(9)
         batch.outcome = CONFLICT  # until Redis says otherwise
-        arguments = list(batch.arguments(version, self.server.prefix))
-        batch.outcome = await self.server.commit(version, batch.turn, batch.generation, arguments)
+        batch.outcome = await self.server.commit(batch, version)
         if batch.outcome == COMMITTED:
             self._conflicts = 0
             self._remember(batch, version)

@@ -6,16 +6,15 @@ engine → rows → thumbs, lineage, early, parts, item → marking → echoes, 
 → blocks → conversations → agents → feedback → states → forks → approvals → checkpoints
 """
 
-from urllib.parse import quote
-
 from backscroll.errors import StorageRefusedError
+from backscroll.storage.files.naming import directory_name
 from backscroll.storage.sql.checkpoints import SqlCheckpoints
 from backscroll.storage.sql.commit import GroupCommit
 from backscroll.storage.sql.engine import Database
 from backscroll.storage.sql.postgresql import PostgresDatabase
 from backscroll.storage.sql.settings import PoolSettings
 from backscroll.storage.sql.sqlite import SqliteDatabase, Synchronous
-from backscroll.storage.sql.url import is_memory, is_sqlite, parse_url
+from backscroll.storage.sql.url import addresses, is_memory, is_sqlite, parse_url
 
 
 class Provider(SqlCheckpoints):
@@ -58,6 +57,7 @@ class Provider(SqlCheckpoints):
 
     @property
     def files_directory(self) -> str | None:
+        url = self.database.url
         if not self.database.is_sqlite:
-            return f"backscroll-files-{quote(self.database.url.database or '', safe='')}"
-        return None if is_memory(self.database.url) else f"{self.database.url.database}.files"
+            return directory_name([url.database], *addresses(url))
+        return None if is_memory(url) else f"{url.database}.files"

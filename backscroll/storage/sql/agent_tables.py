@@ -99,6 +99,22 @@ feedback = Table(
     Index("feedback_newest", "created_at", "id"),
     Index("feedback_newest_by_agent", "agent_name", "created_at", "id"),
     Index("feedback_newest_by_user", "user_id", "created_at", "id"),
+    Index(
+        "feedback_newest_by_rating",
+        "rating",
+        "created_at",
+        "id",
+        sqlite_where=text("rating IS NOT NULL"),
+        postgresql_where=text("rating IS NOT NULL"),
+    ),
+    Index(
+        "feedback_newest_by_thumb",
+        "thumb",
+        "created_at",
+        "id",
+        sqlite_where=text("thumb IS NOT NULL"),
+        postgresql_where=text("thumb IS NOT NULL"),
+    ),
 )
 
 # No key to the threads: a state may be one of a thread that is kept elsewhere.
@@ -113,6 +129,7 @@ suspended_states = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Index("suspended_states_thread", "thread_id", "created_at"),
+    Index("suspended_states_agent", "agent_name", "created_at"),
     Index("suspended_states_expiry", "expires_at"),
 )
 

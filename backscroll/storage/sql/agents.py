@@ -1,5 +1,6 @@
 """Agents in SQL; the contract stands in `provider/agents.py`."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
@@ -48,22 +49,38 @@ class SqlAgents(SqlConversations):
         return await self._stats_with({name: int(value) for name, value in row._asdict().items()})
 
     async def _insert_thread(self, thread: Thread) -> Thread | None:
+        making = Making()
+
         async def work(connection: Connection) -> Thread | None:
-            return await insert_thread(connection, thread)
+            made = await making.insert(connection, thread)
+            return await making.find(connection, thread.id) if made is None else made
 
         return await self.database.write(work)
 
 
-async def insert_thread(connection: Connection, thread: Thread, **values: Any) -> Thread | None:
-    """Insert a thread with what it is found by, and return it; None when its id is in use.
+class Making:
+    """A new thread on its way: it knows the row of an earlier run of its own, whose COMMIT was not answered."""
 
-    Who inserts the same id at the same time is waited for. Args: values: more columns of its row.
-    """
-    insert = insert_ignoring(connection, threads).values(updated_at=now()).returning(*THREAD_COLUMNS)
-    row = (await connection.execute(insert, thread_values(thread) | values)).one_or_none()
-    if row is None:
-        return None
-    properties = property_values(thread.id, thread.attributes, thread.platforms)
-    if properties:
-        await connection.execute(thread_properties.insert(), properties)
-    return build_thread(row, [])
+    def __init__(self) -> None:
+        self._created_at: datetime | None = None
+
+    async def insert(self, connection: Connection, thread: Thread, **values: Any) -> Thread | None:
+        """Insert a thread with what it is found by, and return it; None when its id is in use.
+
+        Who inserts the same id at the same time is waited for. Args: values: more columns of its row.
+        """
+        insert = insert_ignoring(connection, threads).values(updated_at=now()).returning(*THREAD_COLUMNS)
+        row = (await connection.execute(insert, thread_values(thread) | values)).one_or_none()
+        if row is None:
+            return None
+        properties = property_values(thread.id, thread.attributes, thread.platforms)
+        if properties:
+            await connection.execute(thread_properties.insert(), properties)
+        self._created_at = row.created_at
+        return build_thread(row, [])
+
+    async def find(self, connection: Connection, thread_id: str) -> Thread | None:
+        """Return the thread that an earlier run inserted; None where it is somebody else's."""
+        row = (await connection.execute(_READ, {"thread_id": thread_id})).one_or_none()
+        is_own = row is not None and row.created_at == self._created_at
+        return build_thread(row, []) if row is not None and is_own else None

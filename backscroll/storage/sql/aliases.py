@@ -54,7 +54,7 @@ class SqlAliases(SqlThreads):
             deleted = await connection.execute(delete(aliases).where(aliases.c.alias == alias))
             return deleted.rowcount > 0
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
 
 async def _claim(connection: Connection, alias: str, thread_id: str) -> str:

@@ -6,6 +6,7 @@ over it. The unique index `answers_one_at_a_time` stands behind that.
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, case, exists, func, or_, select, update
@@ -150,7 +151,7 @@ class SqlAnswers(SqlAliases):
                 await _give_back(connection, row, 0, row.reason, row.tries)
             return len(rows)
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def seconds_until_ready(self, platforms: list[str]) -> float | None:
         async def work(connection: Connection) -> float | None:
@@ -199,7 +200,7 @@ class SqlAnswers(SqlAliases):
             )
             return changed.rowcount > 0
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def drop_answer(self, answer_id: str) -> bool:
         async def work(connection: Connection) -> bool:
@@ -207,13 +208,16 @@ class SqlAnswers(SqlAliases):
             values = {"state": "skipped", "reason": "dropped by the operator"}
             return (await connection.execute(change.values(values), {"answer_id": answer_id})).rowcount > 0
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
 
 async def _take_batch(connection: Connection, jobs: list[Take]) -> None:
     """Let all these takers have an answer, as far as there are some."""
     alike: dict[tuple[Any, ...], list[Take]] = defaultdict(list)
+    had = await _still_had(connection, [job.answer.id for job in jobs if job.answer is not None])
     for job in jobs:
+        if job.answer is not None and (job.answer.id, job.owner, job.answer.ready_at) in had:
+            continue  # an earlier run took it, whose COMMIT was not answered
         job.answer = None
         alike[job.owner, job.platforms, job.lease_s, job.latest].append(job)
     for (owner, platforms, lease_s, latest), takers in alike.items():
@@ -227,6 +231,14 @@ async def _take_batch(connection: Connection, jobs: list[Take]) -> None:
         answers_of = {row.id: _answer_of(row) for row in await connection.execute(_TAKE, taken)}
         for job, row in zip(takers, rows, strict=False):
             job.answer = replace(answers_of[row.id], is_certain=row.is_certain and row.owner is None)
+
+
+async def _still_had(connection: Connection, ids: list[str]) -> set[tuple[str, str | None, datetime]]:
+    """Read who has which of these answers, and until when."""
+    if not ids:
+        return set()
+    query = select(answers.c.id, answers.c.owner, answers.c.ready_at).where(any_of(answers.c.id, "ids"), _UNFINISHED)
+    return {(row.id, row.owner, row.ready_at) for row in await connection.execute(query, {"ids": ids})}
 
 
 async def _skip_to_last(connection: Connection, first: Row[Any]) -> Row[Any]:

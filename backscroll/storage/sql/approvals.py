@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Row, and_, bindparam, func, not_, select, update
 
 from backscroll.storage.models import Message
 from backscroll.storage.provider.approvals import DECIDABLE, EXPIRED_COUNT, Decided, must_be_running
@@ -27,12 +27,14 @@ _BEGIN = (
 )
 _IS_OPEN = approvals.c.decision.is_(None)
 _IS_DECIDABLE = answers.c.state.in_(DECIDABLE)
-_OPEN = (
-    select(approvals)
-    .join(answers, answers.c.id == approvals.c.answer_id)
-    .where(_IS_OPEN, _IS_DECIDABLE)
-    .order_by(approvals.c.created_at, approvals.c.id)
-)
+_ALL = select(approvals).join(answers, answers.c.id == approvals.c.answer_id)
+_OLDEST_FIRST = (approvals.c.created_at, approvals.c.id)
+_NEWEST_FIRST = (approvals.c.created_at.desc(), approvals.c.id.desc())
+_LISTED = {
+    True: _ALL.where(_IS_OPEN, _IS_DECIDABLE).order_by(*_OLDEST_FIRST),
+    False: _ALL.where(not_(and_(_IS_OPEN, _IS_DECIDABLE))).order_by(*_NEWEST_FIRST),
+    None: _ALL.order_by(*_NEWEST_FIRST),
+}
 _OVER = (
     select(approvals.c.id, approvals.c.answer_id)
     .where(_IS_OPEN, approvals.c.expires_at <= now())
@@ -91,17 +93,25 @@ class SqlApprovals(SqlForks):
         rows = await self.database.rows(_ONE, {"its_id": approval_id})
         return _approval_of(rows[0]) if rows else None
 
-    async def list_approvals(self, *, thread_id: str | None = None, limit: int | None = 100) -> list[Approval]:
-        query = _OPEN if thread_id is None else _OPEN.where(answers.c.thread_id == thread_id)
+    async def list_approvals(
+        self, *, thread_id: str | None = None, is_open: bool | None = True, limit: int | None = 100
+    ) -> list[Approval]:
+        query = _LISTED[is_open] if thread_id is None else _LISTED[is_open].where(answers.c.thread_id == thread_id)
         return [_approval_of(row) for row in await self.database.rows(query.limit(limit))]
 
     async def suspend_answer(self, answer_id: str, owner: str, approval_id: str) -> None:
+        is_left = False
+
         async def work(connection: Connection) -> None:
+            nonlocal is_left
+            if is_left and await _is_free(connection, answer_id):
+                return  # an earlier run's COMMIT was not answered
             must_be_running((await owned(connection, answer_id, owner)).state)
             approval = (await connection.execute(_ONE, {"its_id": approval_id})).one_or_none()
             is_open = approval is not None and approval.decision is None
             left = {"answer_id": answer_id, "left_as": "suspended" if is_open else "waiting"}
             await connection.execute(_LEAVE, left)
+            is_left = True
 
         await self.database.write(work)
 
@@ -134,7 +144,7 @@ class SqlApprovals(SqlForks):
             await _let_wait(connection, [locked[answer_id] for answer_id in dict.fromkeys(expired)])
             return len(expired)
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def get_author(self, thread_id: str, platform: str, user_id: str) -> dict[str, Any] | None:
         query = (
@@ -149,6 +159,12 @@ class SqlApprovals(SqlForks):
         )
         rows = await self.database.rows(query)
         return rows[0].source if rows else None
+
+
+async def _is_free(connection: Connection, answer_id: str) -> bool:
+    """Tell whether nobody holds an answer."""
+    free = select(answers.c.id).where(answers.c.id == answer_id, answers.c.owner.is_(None))
+    return (await connection.execute(free)).first() is not None
 
 
 async def _lock_answers(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:

@@ -1,9 +1,10 @@
 """Blocks in SQL; the contract stands in `provider/blocks.py`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Row, bindparam, case, func, literal_column, select, type_coerce
+from sqlalchemy.types import NullType
 
 from backscroll.storage.blocks import (
     Carrier,
@@ -24,8 +25,8 @@ from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.places import SqlPlaces
 from backscroll.storage.sql.rows import FILE_FIELDS, FILES, TOOL_TEXTS, content_of, search_values, tools_of
 from backscroll.storage.sql.tables import messages
-from backscroll.storage.sql.types import now
-from backscroll.storage.values import utc_now
+from backscroll.storage.sql.types import instant_from_driver, instant_from_text, now
+from backscroll.storage.values import from_json, utc_now
 
 _MESSAGE: Any = bindparam("its_message")
 _LEAN = select(messages.c.id, messages.c.thread_id, messages.c.deleted_at).where(messages.c.id == _MESSAGE)
@@ -43,23 +44,39 @@ _REPEATED = select(message_blocks.c.id).where(
     message_blocks.c.message_id == _MESSAGE, message_blocks.c.tool_call_id == bindparam("its_call")
 )
 _INSERT = message_blocks.insert().inline()
-_INSERT_NOW = _INSERT.values(created_at=now())
 _IS_FIRST = func.row_number().over(
     partition_by=messages.c.sequence, order_by=message_blocks.c.position
 ) == literal_column("1")
 # What of the message is read with its first block alone.
-_CARRIED = ("role", "content", "content_blocks", "source", "created_at", "deleted_at")
+_CARRIED = ("id", "role", "content", "content_blocks", "source", "created_at", "deleted_at")
+
+
+def _as_kept(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Read a column as the driver gives it: what is None in most rows would pass a converter in each of them."""
+    return type_coerce(column, NullType())
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+# What makes JSON and instants of what the driver gives: that of PostgreSQL has read the JSON.
+_CONVERTERS: dict[bool, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    True: (from_json, instant_from_text),
+    False: (_same, instant_from_driver),
+}
+
+
 _BLOCKS = (
     select(
         message_blocks.c.position,
         message_blocks.c.id,
         message_blocks.c.block_type,
-        message_blocks.c.content,
-        message_blocks.c.created_at,
-        message_blocks.c.details,
-        messages.c.id.label("message_id"),
-        *(case((_IS_FIRST, messages.c[name])).label(f"its_{name}") for name in _CARRIED),
-        case((_IS_FIRST, FILES)).label("files"),
+        _as_kept(message_blocks.c.content),
+        _as_kept(message_blocks.c.created_at),
+        _as_kept(message_blocks.c.details),
+        *(_as_kept(case((_IS_FIRST, messages.c[name]))).label(f"its_{name}") for name in _CARRIED),
+        _as_kept(case((_IS_FIRST, FILES))).label("files"),
     )
     .select_from(messages.outerjoin(message_blocks, message_blocks.c.message_id == messages.c.id))
     .where(messages.c.thread_id == bindparam("thread_id"))
@@ -93,15 +110,18 @@ class SqlBlocks(SqlPlaces):
 
     async def read_blocks(self, thread_id: str) -> list[tuple[Carrier, list[Block]]]:
         found: list[tuple[Carrier, list[Placed]]] = []
-        last, placed = None, list[Placed]()
+        placed: list[Placed] = []
+        as_json, as_instant = _CONVERTERS[self.database.is_sqlite]
         rows: Sequence[Any] = await self.database.rows(_BLOCKS, {"thread_id": thread_id})
-        for position, block_id, block_type, content, created_at, details, message_id, *carried in rows:
-            if message_id != last:
-                last, placed = message_id, []
-                found.append((_carrier(message_id, *carried), placed))
+        for row in rows:
+            position, block_id, block_type, content, created_at, details, message_id = row[:7]
+            if message_id is not None:
+                placed = []
+                found.append((_carrier(as_json, as_instant, *row[6:]), placed))
             if position is not None:
-                block = {"id": block_id, "block_type": block_type, "content": content, "created_at": created_at}
-                placed.append((position, block | details if details else block))
+                block = {"id": block_id, "block_type": block_type}
+                block |= {"content": as_json(content), "created_at": as_instant(created_at)}
+                placed.append((position, block | told if (told := as_json(details)) else block))
         return [(carrier, blocks_of(carrier, placed)) for carrier, placed in found]
 
     async def find_tool_block(self, tool_call_id: str) -> Block | None:
@@ -147,7 +167,9 @@ async def _say(connection: Connection, row: Row[Any], block: NewBlock) -> None:
         if said:
             empty: dict[str, Any] = {"message_id": row.id, "details": {}}
             await connection.execute(_INSERT, [each | empty | {"position": start + n} for n, each in enumerate(said)])
-    await connection.execute(_INSERT_NOW, _values(row.id, max(last, 0) + 1, block))
+    insert = insert_ignoring(connection, message_blocks).values(created_at=now())
+    if (await connection.execute(insert, _values(row.id, max(last, 0) + 1, block))).rowcount == 0:
+        return  # an earlier run of ours, whose COMMIT was not answered
     await grow(connection, row, grown(content, block.content["text"], has_texts=row.has_texts))
 
 
@@ -167,8 +189,11 @@ def _values(message_id: str, position: int, block: NewBlock) -> dict[str, Any]:
     }
 
 
-def _carrier(message_id: str, *carried: Any) -> Carrier:
-    role, text, content_blocks, source, created_at, deleted_at, files = carried
-    content: Content = text if content_blocks is None else content_blocks
-    attachments = [dict(zip(FILE_FIELDS, file, strict=True)) for _, *file in sorted(files)] if files else []
-    return Carrier(message_id, role, content, attachments, source, created_at, deleted_at)
+def _carrier(as_json: Callable[[Any], Any], as_instant: Callable[[Any], Any], *carried: Any) -> Carrier:
+    """Build what `_CARRIED` and the files say."""
+    message_id, role, text, content_blocks, source, created_at, deleted_at, files = carried
+    content: Content = text if content_blocks is None else as_json(content_blocks)
+    listed = [] if files is None else sorted(as_json(files))
+    attachments = [dict(zip(FILE_FIELDS, file, strict=True)) for _, *file in listed]
+    its_source = None if source is None else as_json(source)
+    return Carrier(message_id, role, content, attachments, its_source, as_instant(created_at), as_instant(deleted_at))

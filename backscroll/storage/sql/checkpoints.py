@@ -134,13 +134,13 @@ class SqlCheckpoints(SqlApprovals):
             await connection.execute(delete(checkpoint_writes).where(checkpoint_writes.c.thread_id == thread_id))
             return (await connection.execute(delete(checkpoints).where(checkpoints.c.thread_id == thread_id))).rowcount
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def delete_checkpoints_of_runs(self, run_ids: Iterable[str]) -> int:
         ids = sorted(set(run_ids))
         count = 0
         for start in range(0, len(ids), CHUNK_COUNT):
-            count += await self.database.write(partial(_delete_runs, ids=ids[start : start + CHUNK_COUNT]))
+            count += await self.database.change(partial(_delete_runs, ids=ids[start : start + CHUNK_COUNT]))
         return count
 
     async def copy_checkpoints(self, thread_id: str, new_thread_id: str) -> int:
@@ -155,7 +155,7 @@ class SqlCheckpoints(SqlApprovals):
                 ).rowcount
             return count
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def prune_checkpoints(self, thread_ids: Iterable[str], *, unless_metadata: str | None = None) -> None:
         ids = sorted(set(thread_ids))

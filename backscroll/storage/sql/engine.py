@@ -77,6 +77,20 @@ class Database(ABC):
         self._must_be_open()
         return await self._tasks.run(self._repeat(self._write, work))
 
+    async def change(self, work: Work[T]) -> T:
+        """Do as `write` for work that tells whether, or how much, it changed.
+
+        Where the answer to a COMMIT was lost, the repeat finds nothing more to change: what the first run told stands.
+        """
+        told: list[T] = []
+
+        async def run(connection: Connection) -> T:
+            told.append(await work(connection))
+            return told[-1]
+
+        last = await self.write(run)
+        return next((each for each in told if each), last)
+
     async def write_unshielded(self, work: Work[T]) -> T:
         """Do as `write` for a caller that is a task of its own, which nobody cancels and `close()` comes after."""
         self._must_be_open()

@@ -9,6 +9,7 @@ from backscroll.storage.provider.rows import thread_gone
 from backscroll.storage.records import Feedback
 from backscroll.storage.sql.agent_tables import feedback
 from backscroll.storage.sql.agents import SqlAgents
+from backscroll.storage.sql.dialect import insert_ignoring
 from backscroll.storage.sql.editing import lock
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.tables import messages, threads
@@ -17,14 +18,11 @@ from backscroll.storage.thumbs import Thumb
 
 _STANDS = select(messages.c.thread_id, messages.c.deleted_at).where(messages.c.id == bindparam("its_message"))
 _THREAD = select(threads.c.agent_name).where(threads.c.id == bindparam("its_thread"))
-_INSERT = (
-    feedback.insert()
-    .values(
-        agent_name=func.coalesce(bindparam("told_agent", type_=feedback.c.agent_name.type), _THREAD.scalar_subquery()),
-        created_at=now(),
-    )
-    .returning(feedback)
-)
+_ONE = select(feedback).where(feedback.c.id == bindparam("its_id"))
+_KEPT = {
+    "agent_name": func.coalesce(bindparam("told_agent", type_=feedback.c.agent_name.type), _THREAD.scalar_subquery()),
+    "created_at": now(),
+}
 
 
 class SqlFeedback(SqlAgents):
@@ -57,7 +55,8 @@ class SqlFeedback(SqlAgents):
             if row is None or row.thread_id != thread_id or row.deleted_at is not None:
                 is_known = (await connection.execute(_THREAD, {"its_thread": thread_id})).first() is not None
                 raise message_gone(thread_id, message_id) if is_known else thread_gone(thread_id)
-            return _feedback_of((await connection.execute(_INSERT, told)).one())
+            await connection.execute(insert_ignoring(connection, feedback).values(_KEPT), told)
+            return _feedback_of((await connection.execute(_ONE, {"its_id": value["id"]})).one())
 
         return await self.database.write(work)
 

@@ -66,4 +66,4 @@ class SqlFiles(SqlStats):
             its = {"its_message": message_id, "its_position": position}
             return (await connection.execute(settle, its)).rowcount > 0
 
-        return await self.database.write(work)
+        return await self.database.change(work)

@@ -10,9 +10,9 @@ from backscroll.storage.provider.agents import thread_exists
 from backscroll.storage.provider.forks import copied_details, fork_title, last_copied
 from backscroll.storage.provider.lineage import lineage_of
 from backscroll.storage.sql.agent_tables import message_blocks
-from backscroll.storage.sql.agents import LOCK_THREAD, insert_thread
+from backscroll.storage.sql.agents import LOCK_THREAD, Making
 from backscroll.storage.sql.engine import Connection
-from backscroll.storage.sql.lineage import RELATIVES, entries_of
+from backscroll.storage.sql.lineage import entries_of, relatives
 from backscroll.storage.sql.rows import CHUNK_COUNT, read_range
 from backscroll.storage.sql.states import SqlStates
 from backscroll.storage.sql.tables import message_files, message_reactions, messages
@@ -80,6 +80,7 @@ class SqlForks(SqlStates):
     ) -> Thread | None:
         fork_id = check_id(new_id, "new_id")
         title = None if title is None else check_text(title, "title")
+        making, created_at = Making(), utc_now()
 
         async def work(connection: Connection) -> Thread | None:
             parent = (await connection.execute(LOCK_THREAD, {"thread_id": thread_id})).one_or_none()
@@ -96,12 +97,15 @@ class SqlForks(SqlStates):
                 messages=[],
                 parent_id=thread_id,
                 forked_at=last,
-                created_at=utc_now(),
+                created_at=created_at,
             )
-            made = await insert_thread(connection, fork, last_sequence=last)
+            made = await making.insert(connection, fork, last_sequence=last)
+            if made is not None:
+                await _copy_messages(connection, thread_id, fork_id, last)
+            else:
+                made = await making.find(connection, fork_id)
             if made is None:
                 raise thread_exists(fork_id)
-            await _copy_messages(connection, thread_id, fork_id, last)
             if with_messages:
                 made.messages.extend(await read_range(connection, fork_id, 1, last + 1))
             return remember(made)
@@ -109,7 +113,8 @@ class SqlForks(SqlStates):
         return await self.database.write(work)
 
     async def get_thread_lineage(self, thread_id: str) -> dict[str, Any]:
-        return lineage_of(thread_id, entries_of(await self.database.rows(RELATIVES, {"ids": [thread_id]})))
+        query = relatives(is_sqlite=self.database.is_sqlite)
+        return lineage_of(thread_id, entries_of(await self.database.rows(query, {"ids": [thread_id]})))
 
 
 async def _copy_messages(connection: Connection, thread_id: str, fork_id: str, last: int) -> None:

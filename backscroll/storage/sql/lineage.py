@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    FromClause,
     Row,
+    Select,
     and_,
     case,
     delete,
@@ -31,9 +33,9 @@ from backscroll.storage.sql.types import any_of
 _CHILD, _LOST_CHILD = threads.alias("child"), lost_threads.alias("lost_child")
 
 
-def _either(name: str) -> ColumnElement[Any]:
+def _either(name: str, kept: FromClause = threads) -> ColumnElement[Any]:
     """Read a column of a thread that is kept, or else of what one left."""
-    return case((threads.c.id.is_not(None), threads.c[name]), else_=lost_threads.c[name])
+    return case((kept.c.id.is_not(None), kept.c[name]), else_=lost_threads.c[name])
 
 
 _STARTS = union_all(
@@ -65,24 +67,46 @@ def _down() -> CTE:
 
 
 _FOUND = union(select(_up().c.id), select(_down().c.id)).subquery("found")
-RELATIVES = (
-    select(
-        _FOUND.c.id,
-        threads.c.id.is_(None).label("is_deleted"),
-        *(threads.c[name] for name in ("title", "user_id", "agent_name", "created_at")),
-        *(_either(name).label(name) for name in ("parent_id", "forked_at")),
-    )
-    .select_from(
-        _FOUND.outerjoin(threads, threads.c.id == _FOUND.c.id).outerjoin(lost_threads, lost_threads.c.id == _FOUND.c.id)
-    )
-    .where(or_(threads.c.id.is_not(None), lost_threads.c.id.is_not(None)))
+_TOLD = ("title", "user_id", "agent_name", "created_at")
+# PostgreSQL takes what a recursive query finds for so much that it would read all threads. Behind an OFFSET it looks
+# each one up, as SQLite does anyway.
+_LOOKED_UP = (
+    select(*(threads.c[name] for name in ("id", *_TOLD, "parent_id", "forked_at")))
+    .where(threads.c.id == _FOUND.c.id)
+    .offset(literal_column("0"))
+    .lateral("looked_up")
 )
-"""Whom these threads come from and who comes from them, and they themselves."""
+
+
+def _relatives(kept: FromClause) -> Select[Any]:
+    return (
+        select(
+            _FOUND.c.id,
+            kept.c.id.is_(None).label("is_deleted"),
+            *(kept.c[name] for name in _TOLD),
+            *(_either(name, kept).label(name) for name in ("parent_id", "forked_at")),
+        )
+        .select_from(
+            _FOUND.outerjoin(kept, kept.c.id == _FOUND.c.id).outerjoin(lost_threads, lost_threads.c.id == _FOUND.c.id)
+        )
+        .where(or_(kept.c.id.is_not(None), lost_threads.c.id.is_not(None)))
+    )
+
+
+_RELATIVES = {True: _relatives(threads), False: _relatives(_LOOKED_UP)}
+
+
+def relatives(*, is_sqlite: bool) -> Select[Any]:
+    """Select whom the threads of `ids` come from and who comes from them, and they themselves."""
+    return _RELATIVES[is_sqlite]
+
 
 _HAS_FORKS = or_(
     exists().where(_CHILD.c.parent_id == threads.c.id), exists().where(_LOST_CHILD.c.parent_id == threads.c.id)
 )
 _FORGET = delete(lost_threads).where(any_of(lost_threads.c.id, "ids"))
+# What was deleted once more has no row: what it left is all that is known of it.
+_FORGET_KEPT = _FORGET.where(exists().where(threads.c.id == lost_threads.c.id))
 _LOSE = insert(lost_threads).from_select(
     ["id", "parent_id", "forked_at"],
     select(threads.c.id, threads.c.parent_id, threads.c.forked_at).where(
@@ -98,13 +122,13 @@ _ALONE = select(lost_threads.c.id).where(
 
 
 def entries_of(rows: Iterable[Row[Any]]) -> dict[str, Entry]:
-    """Lay rows of `RELATIVES` out, by id."""
+    """Lay rows of `relatives` out, by id."""
     return {row.id: entry_of(row.id, row._asdict(), is_deleted=row.is_deleted) for row in rows}
 
 
 async def keep_links(connection: Connection, ids: list[str]) -> bool:
     """Keep what threads that are about to be deleted say of their links; False when none has any."""
-    await connection.execute(_FORGET, {"ids": ids})
+    await connection.execute(_FORGET_KEPT, {"ids": ids})
     return (await connection.execute(_LOSE, {"ids": ids})).rowcount > 0
 
 
@@ -114,8 +138,9 @@ async def drop_links(connection: Connection, ids: list[str]) -> None:
     if not alone:
         return
     # Up first, then down from there: in one query PostgreSQL would take a tree for so large that it reads all threads.
-    above = entries_of(await connection.execute(RELATIVES, {"ids": alone}))
-    entries = entries_of(await connection.execute(RELATIVES, {"ids": list(above)}))
+    query = relatives(is_sqlite=connection.dialect.name == "sqlite")
+    above = entries_of(await connection.execute(query, {"ids": alone}))
+    entries = entries_of(await connection.execute(query, {"ids": list(above)}))
     dead = [each for tree in _trees(entries) if all(entries[each]["is_deleted"] for each in tree) for each in tree]
     await connection.execute(_FORGET, {"ids": dead})
 

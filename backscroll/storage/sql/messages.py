@@ -114,7 +114,7 @@ class SqlMessages(SqlSending):
         async def work(connection: Connection) -> bool:
             return await clear(connection, message_id, deleted_at)
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def get_message_versions(self, message_id: str) -> list[MessageVersion]:
         query = select(message_versions).where(message_versions.c.message_id == message_id)
@@ -140,7 +140,7 @@ class SqlMessages(SqlSending):
         return await self._change_external(external, apply, {"kind": "delete", "event_at": deleted_at})
 
     async def sweep_early_events(self, before: datetime) -> int:
-        return await self.database.write(lambda connection: sweep(connection, before))
+        return await self.database.change(lambda connection: sweep(connection, before))
 
     async def _change_external(
         self,
@@ -162,4 +162,4 @@ class SqlMessages(SqlSending):
             await hold_early(connection, external, **change)
             return False
 
-        return await self.database.write(work)
+        return await self.database.change(work)

@@ -73,7 +73,7 @@ class SqlPlaces(SqlFiles):
                 await update_threads(connection, [before], [after])
             return after is not None
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def move_channel(self, move: ChannelMove) -> None:
         async def work(connection: Connection) -> None:

@@ -21,6 +21,12 @@ _ITEMS = (
     .where(list_store.c.namespace == bindparam("namespace"), list_store.c.key == bindparam("key"))
     .order_by(list_store.c.position)
 )
+_ITEM = select(list_store.c.item).where(
+    list_store.c.position == bindparam("its_position"),
+    list_store.c.namespace == bindparam("its_namespace"),
+    list_store.c.key == bindparam("its_key"),
+)
+_APPEND = list_store.insert().returning(list_store.c.position)
 _VALUES_OF = (
     select(kv_store.c.key, kv_store.c.value)
     .where(kv_store.c.namespace == bindparam("namespace"))
@@ -73,9 +79,15 @@ class SqlPrimitives(StorageProvider):
     async def append(self, namespace: str, key: str, item: dict[str, Any]) -> str:
         where = {"namespace": check_id(namespace, "namespace"), "key": check_id(key, "key")}
         item = {"id": new_id()} | clean_object(item, depth=VALUE_DEPTH)
+        position: int | None = None
 
         async def work(connection: Connection) -> None:
-            await connection.execute(list_store.insert(), where | {"item": item})
+            nonlocal position
+            # An earlier run, whose COMMIT was not answered, may have put it there.
+            its = {"its_position": position, "its_namespace": where["namespace"], "its_key": where["key"]}
+            if position is not None and (await connection.execute(_ITEM, its)).scalar_one_or_none() == item:
+                return
+            position = (await connection.execute(_APPEND, where | {"item": item})).scalar_one()
 
         await self.database.write(work)
         return str(item["id"])

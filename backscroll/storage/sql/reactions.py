@@ -37,4 +37,4 @@ class SqlReactions(SqlMessages):
         async def work(connection: Connection) -> bool:
             return await react(connection, message_id, emoji, user_id, added, None, thread_id=thread_id)
 
-        return await self.database.write(work)
+        return await self.database.change(work)

@@ -41,4 +41,4 @@ class SqlRejected(SqlReactions):
             deleted = await connection.execute(delete(rejected_events).where(rejected_events.c.id == event_id))
             return deleted.rowcount > 0
 
-        return await self.database.write(work)
+        return await self.database.change(work)

@@ -62,13 +62,13 @@ class SqlStates(SqlFeedback):
             removal = delete(suspended_states).where(_is(approval_id), _LIVES)
             return (await connection.execute(removal)).rowcount > 0
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
     async def cleanup_expired_states(self) -> int:
         async def work(connection: Connection) -> int:
             return (await connection.execute(delete(suspended_states).where(~_LIVES))).rowcount
 
-        return await self.database.write(work)
+        return await self.database.change(work)
 
 
 def _is(approval_id: str) -> ColumnElement[bool]:

@@ -38,6 +38,7 @@ _BEGIN = CHANGE_ANSWER.values(
     is_growing=bindparam("grows"),
 )
 _FINISH = CHANGE_ANSWER.values(state=bindparam("final"), owner=None, reason=bindparam("why"))
+_ENDED = select(answers.c.id, answers.c.state).where(any_of(answers.c.id, "ids"), answers.c.owner.is_(None))
 _ANSWER_OF = select(message_parts.c.answer_id).where(message_parts.c.message_id == bindparam("its_message"))
 
 
@@ -79,6 +80,8 @@ class Finish(_Step):
 
     state: str
     reason: str | None
+    is_done: bool = False
+    """An earlier run ended it; whether that was committed may be unknown."""
 
 
 async def begin_batch(connection: Connection, jobs: list[Begin]) -> None:
@@ -121,6 +124,12 @@ async def mark_batch(connection: Connection, jobs: list[Mark]) -> None:
 async def finish_batch(connection: Connection, jobs: list[Finish]) -> None:
     """End all these answers."""
     rows = await _owned(connection, jobs)
+    if repeated := [job for job in jobs if job.is_done and job.error is not None]:
+        found = await connection.execute(_ENDED, {"ids": [job.answer_id for job in repeated]})
+        ended = {(row.id, row.state) for row in found}
+        jobs = [job for job in jobs if job not in repeated]
+        for job in repeated:
+            job.error = None if (job.answer_id, job.state) in ended else job.error
     values = [
         {"answer_id": job.answer_id, "final": job.state, "why": job.reason or rows[job.answer_id].reason}
         for job in jobs
@@ -128,6 +137,8 @@ async def finish_batch(connection: Connection, jobs: list[Finish]) -> None:
     ]
     if values:
         await connection.execute(_FINISH, values)
+    for job in jobs:
+        job.is_done = job.error is None
 
 
 async def store_messages(connection: Connection, given: list[tuple[str, Item, list[Part]]]) -> None:

@@ -70,7 +70,7 @@ class SqlThreads(SqlPrimitives):
         ids = sorted(set(thread_ids))
         count = 0
         for start in range(0, len(ids), CHUNK_COUNT):
-            count += await self.database.write(partial(_delete, ids=ids[start : start + CHUNK_COUNT]))
+            count += await self.database.change(partial(_delete, ids=ids[start : start + CHUNK_COUNT]))
         return count
 
     async def list_threads(

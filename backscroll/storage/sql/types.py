@@ -43,10 +43,19 @@ class Instant(TypeDecorator[datetime]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
         # Of a message four values are instants, so one call each and not the three of process_result_value().
-        if dialect.name != "postgresql":
-            return lambda value: None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
-        # asyncpg gives the first and the last instant of all without a zone: to PostgreSQL they are infinite.
-        return lambda value: value if value is None or value.tzinfo is UTC else value.replace(tzinfo=UTC)
+        return instant_from_text if dialect.name != "postgresql" else instant_from_driver
+
+
+def instant_from_text(value: str | None) -> datetime | None:
+    """Read an instant as SQLite keeps it."""
+    # With the zone in the text: replace() takes as long as all the rest seven times over.
+    return None if value is None else datetime.fromisoformat(value + "Z")
+
+
+def instant_from_driver(value: datetime | None) -> datetime | None:
+    """Read an instant as PostgreSQL's driver gives it."""
+    # asyncpg gives the first and the last instant of all without a zone: to PostgreSQL they are infinite.
+    return value if value is None or value.tzinfo is UTC else value.replace(tzinfo=UTC)
 
 
 class Texts(TypeDecorator[list[str]]):

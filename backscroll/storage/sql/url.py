@@ -61,6 +61,19 @@ def shown(url: URL) -> str:
     return f"{url.drivername}:///{url.database}" if is_sqlite(url) else url.render_as_string(hide_password=True)
 
 
+def addresses(url: URL) -> tuple[list[str], list[str]]:
+    """Return the hosts of a PostgreSQL URL in small letters, and the ports that are not the default."""
+    hosts, ports = (
+        [single] if single else [part for text in _texts(several) for part in text.split(",")]
+        for single, several in ((url.host, url.query.get("host")), (str(url.port or ""), url.query.get("port")))
+    )
+    return [host.lower().removesuffix(":5432") for host in hosts], [port for port in ports if port != "5432"]
+
+
+def _texts(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value or ()
+
+
 def _sqlite(url: URL) -> URL:
     if url.host or url.username or url.password or url.port:
         raise StorageRefusedError("A SQLite URL has three slashes before a relative path, four before /.", _HINT)

@@ -12,7 +12,7 @@ from backscroll.storage.records import Approval, Feedback
 from backscroll.storage.store.blocks import StoreBlocks
 from backscroll.storage.store.opening import whole
 from backscroll.storage.thumbs import Thumb
-from backscroll.storage.values import check_count, check_id
+from backscroll.storage.values import check_count, check_id, check_type
 
 
 class StoreAgents(StoreBlocks):
@@ -148,15 +148,22 @@ class StoreAgents(StoreBlocks):
         """Delete the states that have expired, and return how many there were."""
         return await (await self._ready()).cleanup_expired_states()
 
-    async def list_approvals(self, *, thread_id: str | None = None, limit: int = 100) -> list[Approval]:
-        """Return what a bot's handlers ask people, and nobody has decided, oldest first: `created_at`, then `id`.
+    async def list_approvals(
+        self, *, thread_id: str | None = None, is_open: bool | None = True, limit: int = 100
+    ) -> list[Approval]:
+        """Return what a bot's handlers ask people, and somebody can decide, oldest first: `created_at`, then `id`.
 
-        The id of an approval is that of the message that asks.
+        The id of an approval is that of the message that asks. `outcome`, `decided_by` and `decided_at` tell what was
+        decided.
 
-        Args: thread_id: None means of all threads.
+        Args: thread_id: None means of all threads. is_open: False gives those that nobody can decide any more, also
+            where nobody did, and None gives all; both newest first.
         """
         check_count(limit, "limit")
-        return await (await self._ready()).list_approvals(thread_id=_check("thread_id", thread_id), limit=limit)
+        if is_open is not None:
+            check_type(is_open, bool, "is_open")
+        provider = await self._ready()
+        return await provider.list_approvals(thread_id=_check("thread_id", thread_id), is_open=is_open, limit=limit)
 
     @whole
     async def fork_thread(

@@ -151,7 +151,7 @@ class StoreBlocks(StoreSearches):
     ) -> str:
         """Note what a message cost, for `get_usage_stats`, and return the block's id. It outlives a deletion.
 
-        Raises: as `append_text_block`; ValueError: a count does not fit 64 bits, or the cost is not finite.
+        Raises: as `append_text_block`; ValueError: a count does not fit 64 bits, or the cost is not 0 to 1e15.
         """
         provider = await self._ready()
         return await provider.append_usage_block(

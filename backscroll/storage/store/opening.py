@@ -56,7 +56,8 @@ class Opening:
 
         Args: url: `postgresql://…`, `sqlite:///…`, a bare file name (SQLite), `redis://…`, or `:memory:`, the default.
             files: where the contents of attachments go; by default a directory beside a SQLite file, or
-                `backscroll-files-<database>` in the working directory, or for a store in memory one that ends with it.
+                `backscroll-files-…` in the working directory, named after the database and its host, or for a store in
+                memory one that ends with it.
             closes_provider: False leaves a provider that others use too open when the store is closed.
             options: the provider's, such as `pool_size`.
         Raises: ValueError: both a URL and a provider. StorageRefusedError: the URL is none of these.

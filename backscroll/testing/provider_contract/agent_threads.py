@@ -179,6 +179,12 @@ async def test_get_messages_by_page_gives_the_oldest_first(provider: StorageProv
     assert await provider.get_messages("unknown") == []
 
 
+async def test_get_messages_by_page_refuses_what_is_no_page(provider: StorageProvider) -> None:
+    for limit, offset, named in ((0, 0, "limit"), (-1, 0, "limit"), (None, -5, "offset")):
+        with pytest.raises(ValueError, match=named):
+            await provider.get_messages("t", limit=limit, offset=offset)
+
+
 async def test_get_stats_counts_what_is_kept(store: ThreadStore) -> None:
     backend = (await store.health_check())["backend"]
     assert await store.get_stats() == {"backend": backend, "threads": 0, "messages": 0, "feedback": 0}

@@ -277,6 +277,22 @@ async def test_list_approvals_gives_those_that_can_be_decided_oldest_first(provi
     assert await provider.list_approvals(thread_id=elsewhere.thread_id) == [last]
 
 
+async def test_list_approvals_gives_those_that_are_over_newest_first(provider: StorageProvider) -> None:
+    _, still_open = await suspended(provider, 1)
+    dropped, nobody_waits = await suspended(provider, 2)
+    await provider.drop_answer(dropped.id)
+    mine, decided = await suspended(provider, 3)
+    await provider.decide_approval(decided.id, "rejected", "U1")
+    over = await provider.list_approvals(is_open=False)
+    assert [(each.id, each.outcome, each.decided_by) for each in over] == [
+        (decided.id, "rejected", "U1"),
+        (nobody_waits.id, None, None),
+    ]
+    assert [each.id for each in await provider.list_approvals(is_open=None, limit=2)] == [decided.id, nobody_waits.id]
+    assert [each.id for each in await provider.list_approvals(is_open=None)][2:] == [still_open.id]
+    assert len(await provider.list_approvals(is_open=None, thread_id=mine.thread_id)) == 3
+
+
 async def test_get_author_gives_the_newest_source_of_somebody(provider: StorageProvider) -> None:
     older, newer = ({"type": "user", "id": "U1", "name": name} for name in ("Ann", "Anna"))
     for number, source in ((1, older), (2, newer)):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from backscroll.errors import MessageNotFoundError
+from backscroll.storage.blocks import text_block
 from backscroll.storage.models import Attachment, Block, Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
@@ -212,7 +213,8 @@ async def test_append_refuses_a_message_that_is_not_there(store: ThreadStore) ->
         ("append_usage_block", {"model": "a", "output_tokens": -1}, "output_tokens is a whole number"),
         ("append_usage_block", {"model": "a", "input_tokens": INT64 + 1}, "input_tokens is a whole number"),
         ("append_usage_block", {"model": "a", "input_tokens": INT64, "output_tokens": 1}, "at most 64 bits together"),
-        ("append_usage_block", {"model": "a", "estimated_cost_usd": float("inf")}, "is a finite number"),
+        ("append_usage_block", {"model": "a", "estimated_cost_usd": float("inf")}, "from 0 to 1e15"),
+        ("append_usage_block", {"model": "a", "estimated_cost_usd": -0.01}, "from 0 to 1e15"),
         ("append_text_block", {"text": b"a"}, "text is a text, got bytes"),
     ],
 )
@@ -236,6 +238,15 @@ async def test_append_keeps_all_that_come_at_once(store: ThreadStore) -> None:
     lines = [block["content"]["text"] for block in found if block["block_type"] != "tool_use"]
     assert (await store.get_messages("t"))[0].content == "\n".join(lines)
     assert sorted(lines) == ["begin", *(f"line{n}" for n in range(10))]
+
+
+async def test_append_block_takes_a_text_that_stands_for_a_repeat(
+    store: ThreadStore, provider: StorageProvider
+) -> None:
+    block = text_block("more", is_user=False, source_file_id=None)
+    await saved(store, "begin")
+    assert [await provider.append_block("m", block) for _ in range(2)] == [block.id, block.id]
+    assert (await store.get_messages("t"))[0].content == "begin\nmore"
 
 
 async def test_append_makes_its_thread_the_newest(store: ThreadStore) -> None:

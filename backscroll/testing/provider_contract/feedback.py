@@ -222,6 +222,21 @@ async def test_thumb_is_told_by_its_name_or_character(
     assert await thumbs(store.provider) == ([] if thumb is None else [("U1", thumb)])
 
 
+async def test_thumb_beside_one_that_a_fork_copied_is_feedback(store: ThreadStore, rated: str) -> None:
+    await store.add_reaction("t", rated, "+1", "U1")
+    fork = await store.fork_thread("t", 1, "fork")
+    assert fork is not None
+    copy = fork.messages[1].id
+    assert await thumbs(store.provider, copy) == []
+
+    await store.add_reaction("fork", copy, "thumbsup", "U1")
+    assert await thumbs(store.provider, copy) == [("U1", "up")]
+    await store.remove_reaction("fork", copy, "thumbsup", "U1")
+    assert await thumbs(store.provider, copy) == [("U1", "up")]  # as long as one stands
+    await store.remove_reaction("fork", copy, "+1", "U1")
+    assert await thumbs(store.provider, copy) == []
+
+
 async def test_thumb_on_a_question_is_no_feedback(store: ThreadStore, rated: str) -> None:
     await store.add_reaction("t", "q", "+1", "U1")
     assert await store.get_feedback() == []

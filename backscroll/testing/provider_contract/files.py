@@ -40,7 +40,7 @@ def plan(content: bytes = CONTENT, name: str = "plan.txt") -> Attachment:
 
 def kept_files(filing_directory: Path) -> list[str]:
     """Name the contents that lie on the disk, holds left by a transaction too."""
-    return sorted(path.name for path in filing_directory.rglob("*") if path.is_file())
+    return sorted(path.name for path in filing_directory.rglob("*/*") if path.is_file())
 
 
 async def test_add_message_keeps_a_content(filing: ThreadStore, filing_directory: Path) -> None:

@@ -112,6 +112,12 @@ async def test_lineage_survives_deleted_threads(store: ThreadStore) -> None:
 
 
 @pytest.mark.usefixtures("lineage_tree")
+async def test_lineage_survives_a_thread_that_is_deleted_twice(store: ThreadStore) -> None:
+    assert [await store.delete("a"), await store.delete("a")] == [True, False]
+    assert await up(store, "d") == ["root", "(a)", "b"]
+
+
+@pytest.mark.usefixtures("lineage_tree")
 async def test_lineage_shows_a_deleted_fork_as_long_as_its_tree_is_kept(store: ThreadStore) -> None:
     await store.delete("c")
     assert await down(store, "a") == [("b", 1), ("(c)", 1), ("d", 2)]

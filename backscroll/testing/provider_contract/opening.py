@@ -1,10 +1,12 @@
 """From what `new_provider` gives to the provider and the store that a claim is made on. Proved by `tests/contract/`."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from backscroll.storage.files import LocalFiles
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
 
@@ -22,6 +24,6 @@ async def provider(new_provider: StorageProvider) -> AsyncIterator[StorageProvid
 
 
 @pytest.fixture
-def store(provider: StorageProvider) -> ThreadStore:
-    """Give a store on the provider."""
-    return ThreadStore(provider=provider)
+def store(provider: StorageProvider, tmp_path: Path) -> ThreadStore:
+    """Give a store on the provider, whose files lie where no other claim's do: a directory belongs to one database."""
+    return ThreadStore(provider=provider, files=LocalFiles(tmp_path / "store-files"))

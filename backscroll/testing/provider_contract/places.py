@@ -318,6 +318,15 @@ async def test_move_lets_a_change_under_the_new_id_reach_the_message(
     assert (message.content, message.reactions) == ("after", {"eyes": ["U1"]})
 
 
+async def test_move_touches_the_thread_that_a_waiting_change_reaches(provider: StorageProvider) -> None:
+    kept = [await recorded(provider, n, key=ThreadKey("slack", "T1", "C1", f"{n}.0")) for n in (1, 2)]
+    await provider.record_edit(NEW.message("1"), "after", at(5))
+    before = [(await got(provider, each.thread_id)).updated_at for each in kept]
+    await provider.move_channel(MOVE)
+    after = [(await got(provider, each.thread_id)).updated_at for each in kept]
+    assert [new > old for new, old in zip(after, before, strict=True)] == [True, False]
+
+
 async def test_move_lets_a_deletion_under_the_new_id_reach_the_message(provider: StorageProvider) -> None:
     kept = await recorded(provider, 1, key=OLD)
     await provider.record_deletion(NEW.message("1"), at(5))

@@ -44,7 +44,7 @@ async def found_by(tool_store: ThreadStore, query: str, **options: Any) -> list[
 
 
 def kept_files(tool_directory: Path) -> list[str]:
-    return sorted(path.name for path in tool_directory.rglob("*") if path.is_file())
+    return sorted(path.name for path in tool_directory.rglob("*/*") if path.is_file())
 
 
 async def test_get_tool_call_gives_back_what_was_called(tool_store: ThreadStore, provider: StorageProvider) -> None:

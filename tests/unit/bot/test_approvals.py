@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -208,6 +209,53 @@ async def test_answer_that_is_taken_again_before_its_run_has_ended_is_not_lost(a
     assert (adapter.texts, (await only_answer(provider)).tries) == (["sure?", "deleted"], 0)
 
 
+async def test_renewal_before_suspending_has_returned_loses_no_answer(adapter: Recorder) -> None:
+    class Late(memory.Provider):
+        """Returns from suspending an answer when leases were renewed since."""
+
+        renewed_count = 0
+        has_returned = False
+
+        async def renew_leases(self, owner: str, lease_s: float) -> list[str]:
+            held = await super().renew_leases(owner, lease_s)
+            self.renewed_count += 1
+            return held
+
+        async def suspend_answer(self, answer_id: str, owner: str, approval_id: str) -> None:
+            await super().suspend_answer(answer_id, owner, approval_id)
+            before = self.renewed_count
+            await until(lambda: self.renewed_count > before)
+            self.has_returned = True
+
+    provider = Late()
+    await ask_as_anna(provider)
+    async with answering(provider, adapter, Deleting(), lease_s=3) as bot:
+        await until(lambda: provider.has_returned)
+        await decide(provider)
+        await bot.drained()
+    assert (adapter.standing, (await only_answer(provider)).tries) == (["sure?\n\n✅ Approved by @Anna", "deleted"], 0)
+
+
+async def test_handler_whose_lease_has_ended_has_tried_nothing(flaky: Flaky, adapter: Recorder) -> None:
+    attempts: list[int] = []
+
+    async def loses(turn: Turn) -> str:
+        attempts.append(turn.attempt)
+        if len(attempts) == 1:
+            flaky.faults["renew_leases"], over_at = away(1_000), time.monotonic() + 0.6
+            await until(lambda: time.monotonic() > over_at)
+            try:
+                await turn.ask_approval("sure?")
+            finally:
+                flaky.faults.clear()
+        return "the answer"
+
+    await ask_as_anna(flaky)
+    async with answering(flaky, adapter, loses) as bot:
+        await bot.drained()
+    assert (adapter.texts, attempts) == (["the answer"], [1, 1])
+
+
 async def test_try_that_fails_behind_a_decision_asks_nobody_again(provider: StorageProvider, adapter: Recorder) -> None:
     async def fails_first(turn: Turn) -> str:
         await turn.post("I look.")
@@ -348,8 +396,28 @@ async def test_question_that_is_refused_counts_as_a_try(provider: StorageProvide
     assert (await only_answer(provider)).state == "suspended"
 
 
+async def test_closing_waits_for_the_platform(provider: StorageProvider, adapter: Recorder) -> None:
+    adapter.changes.append(AdapterUnavailableError("Too many calls.", retry_after_s=0.05))
+    await ask_as_anna(provider)
+    async with answering(provider, adapter, Deleting()) as bot:
+        await until_open(provider)
+        await decide(provider)
+        await bot.drained()
+    assert adapter.standing == ["sure?\n\n✅ Approved by @Anna", "deleted"]
+
+
+async def test_closing_holds_no_handler_up_for_long(provider: StorageProvider, adapter: Recorder) -> None:
+    adapter.changes.append(AdapterUnavailableError("Too many calls.", retry_after_s=60))
+    await ask_as_anna(provider)
+    async with answering(provider, adapter, Deleting(), handler_timeout_s=1) as bot:
+        await until_open(provider)
+        await decide(provider)
+        await bot.drained()
+    assert (adapter.standing, (await only_answer(provider)).tries) == (["sure?", "deleted"], 0)
+
+
 async def test_closing_that_is_refused_holds_nothing_up(provider: StorageProvider, adapter: Recorder) -> None:
-    adapter.changes.append(AdapterUnavailableError("No reply."))
+    adapter.changes.append(AdapterError("The post is too old."))
     await ask_as_anna(provider)
     async with answering(provider, adapter, Deleting()) as bot:
         await until_open(provider)
@@ -392,6 +460,40 @@ async def test_growing_answer_must_not_ask_later(
     assert await states(provider) == ["failed"]
     assert await provider.list_approvals() == []
     assert "asked for an approval after the first text" in caplog.text
+
+
+# Handlers that do not wait
+
+
+@pytest.mark.parametrize("is_plain", [False, True], ids=["forgotten await", "plain"])
+async def test_question_that_is_not_awaited_is_no_approval(
+    provider: StorageProvider, adapter: Recorder, caplog: pytest.LogCaptureFixture, is_plain: bool
+) -> None:
+    async def forgets(turn: Turn) -> str:
+        return "deleted" if bool(turn.ask_approval("sure?")) else "left"
+
+    def plain(turn: Turn) -> str:
+        return "deleted" if bool(turn.ask_approval("sure?")) else "left"
+
+    await ask_as_anna(provider)
+    async with answering(provider, adapter, plain if is_plain else forgets, failure_text="sorry") as bot:
+        await bot.drained()
+    assert adapter.texts == ["sorry"]
+    assert ("A plain handler cannot ask" if is_plain else "write await turn.ask_approval(…)") in caplog.text
+
+
+async def test_decision_tells_what_was_asked(provider: StorageProvider, adapter: Recorder) -> None:
+    questions = iter(["Delete 3 files?", "Delete 4 files?"])
+
+    async def asks(turn: Turn) -> str:
+        return (await turn.ask_approval(next(questions))).question
+
+    await ask_as_anna(provider)
+    async with answering(provider, adapter, asks) as bot:
+        await until_open(provider)
+        await decide(provider)
+        await bot.drained()
+    assert adapter.texts == ["Delete 3 files?"] * 2
 
 
 # A turn without a bot

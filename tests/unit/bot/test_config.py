@@ -588,6 +588,9 @@ def test_handler_whose_module_cannot_be_compiled_is_not_blamed_on_our_files(load
         ("timeout: fast", "timeout must be a number; got text.", "Write it in digits, without quotes."),
         ("echo: yes", "echo must be true or false; got text.", "Write true or false, without quotes."),
         ("url: 5", "url must be text; got a whole number.", "Put it in quotes."),
+        ("url: [a]", "url must be text; got a list.", "Write a single value in place of a list."),
+        ("files: [a]", "files must be text; got a list.", "Write a single value in place of a list."),
+        ("fils: a", "fils is not a known key.", "Did you mean storage.files?"),
         ("mode: ful", "mode must be full or normal; got another text.", "Did you mean full?"),
         ("names: [1]", "names must be text; got a whole number.", None),
     ],
@@ -598,8 +601,17 @@ def test_storage_keyword_is_checked_against_the_constructor(load: Load, line: st
 
 
 def test_storage_memory_takes_no_keywords(load: Load) -> None:
-    fault = ("config.yaml:5: storage.url is not a known key.", "storage has no keys; remove it.")
+    fault = ("config.yaml:5: storage.url is not a known key.", "Known here: files.")
     assert faults_of(load, storage("url: x", kind="memory")) == [fault]
+
+
+@pytest.mark.parametrize("kind", ["memory", "shelf"])
+def test_storage_files_lie_beside_the_file_and_reach_no_constructor(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("FILES", "shared")
+    config = load(storage('files: "{FILES}/bot"', kind=kind))
+    assert (config.storage.files, config.storage.options) == (tmp_path / "shared" / "bot", {})
 
 
 def test_storage_is_sql_beside_the_file_when_nothing_is_said(load: Load, tmp_path: Path) -> None:
@@ -739,19 +751,19 @@ def give_a_config_or_a_config_error(content: bytes) -> None:
         assert outcome
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FILES | TREES)
 def test_load_gives_a_config_or_a_config_error_for_every_tree(tree: Any) -> None:
     give_a_config_or_a_config_error(yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200) | st.text(alphabet="ab:-[]{}&*!|>'\"%@`#?, \t\n\\Ux0", max_size=80).map(str.encode))
 def test_load_gives_a_config_or_a_config_error_for_every_text(content: bytes) -> None:
     give_a_config_or_a_config_error(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_load_gives_a_config_or_a_config_error_for_every_damaged_file(data: st.DataObject) -> None:
     text = (ROOT / "config.yaml").read_text()

@@ -45,6 +45,19 @@ def test_wrong_url_is_told_with_its_line_and_without_its_password(tmp_path: Path
     assert "hunter2" not in str(refused.value)
 
 
+def test_settings_that_cannot_be_are_told_each_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "adapters: {console: {}}\nstorage:\n  type: redis\n  url: redis://db\n  pool_size: 0\n  prefix: é\n"
+    )
+    with pytest.raises(ConfigError) as refused:
+        make_provider(load_config(path))
+    assert [fact for fact, _ in refused.value.faults] == [
+        f"{path}:5: storage.pool_size is not a whole number from 1 up.",
+        f"{path}:6: storage.prefix is not a text of 1 to 100 ASCII characters.",
+    ]
+
+
 def test_missing_package_is_told_with_what_brings_it(tmp_path: Path) -> None:
     program = "import sys; sys.modules['redis'] = None\nfrom backscroll.bot.cli import main\nmain()"
     arguments = ["check", "--config", str(written(tmp_path, 'url: "redis://db"'))]

@@ -62,7 +62,7 @@ async def is_settled(provider: StorageProvider) -> bool:
 
 
 def on_disk(directory: Path) -> list[str]:
-    return [path.name for path in directory.rglob("*") if path.is_file()]
+    return [path.name for path in directory.rglob("*/*") if path.is_file()]
 
 
 async def test_file_is_fetched_once(provider: StorageProvider, adapter: Recorder, directory: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from backscroll.bot import handling
-from backscroll.bot.handling import HandlerError, run_handler
+from backscroll.bot.ending import HandlerError
+from backscroll.bot.handling import run_handler
 from backscroll.bot.turn import Turn
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.store import ThreadStore

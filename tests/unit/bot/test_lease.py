@@ -43,3 +43,17 @@ def test_lease_does_not_hold_what_another_took() -> None:
     lease.must_hold("b")
     with pytest.raises(AnswerLostError):
         lease.must_hold("a")
+
+
+def test_lease_holds_what_is_taken_anew() -> None:
+    lease = Lease(30, Clock())
+    lease.renewed(lease.now(), ["a"], [])
+    lease.begin_anew("a")
+    lease.must_hold("a")
+
+
+def test_lease_does_not_watch_what_is_given_back() -> None:
+    lease = Lease(30, Clock())
+    lease.let_go("a")
+    lease.renewed(lease.now(), ["a"], [])
+    lease.must_hold("a")

@@ -76,7 +76,7 @@ async def test_usage_whose_keeping_was_unknown_counts_once(flaky: Flaky, adapter
 )
 async def test_noting_refuses_what_json_cannot_hold(provider: StorageProvider, adapter: Recorder, output: Any) -> None:
     async def sees(turn: Turn) -> str:
-        with pytest.raises(ValueError, match="tool_output"):
+        with pytest.raises(ValueError, match=r"^output"):
             await turn.add_tool_call(name="search", input={}, output=output)
         return "never mind"
 
@@ -84,6 +84,16 @@ async def test_noting_refuses_what_json_cannot_hold(provider: StorageProvider, a
     async with answering(provider, adapter, sees) as bot:
         await bot.drained()
     assert await states(provider) == ["sent"]
+
+
+async def test_noting_names_the_argument_as_the_turn_does(provider: StorageProvider) -> None:
+    turn = Turn(Thread(), Message(role="user", content="q"), 1, ThreadStore(provider=provider))
+    with pytest.raises(ValueError, match=r"^input is a JSON object"):
+        await turn.add_tool_call(name="search", input=[], output=None)  # type: ignore[arg-type]  # that is the fault
+    with pytest.raises(ValueError, match=r"^name "):
+        await turn.add_tool_call(name="", input={}, output=None)
+    with pytest.raises(ValueError, match=r"^cost_usd is a number"):
+        await turn.add_usage("m", cost_usd=-1)
 
 
 async def test_noting_of_a_deleted_question_keeps_nothing_and_goes_on(

@@ -343,11 +343,11 @@ async def test_close_lets_calls_of_several_steps_end(url: str, tmp_path: Path, s
         assert [type(outcome) for outcome in outcomes] == [StoreClosedError] * 3
     else:
         assert [type(outcome) for outcome in outcomes] == [bool, tuple, tuple]
-        assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+        assert not [path for path in (tmp_path / "files").rglob("*/*") if path.is_file()]
 
 
 async def test_closed_store_is_unhealthy_on_any_provider() -> None:
     store = ThreadStore(provider=memory.Provider())
-    assert (await store.health_check())["status"] == "healthy"
+    assert await store.health_check() == {"status": "healthy", "backend": "memory"}
     await store.close()
     assert (await store.health_check())["status"] == "unhealthy"

@@ -1,11 +1,13 @@
 """A Redis that is shared, and one that a test may end, lock and overfill."""
 
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from backscroll.storage.redis import Provider
 from tests.servers.redis import RedisServer, opened_prefix
+from tests.unit.storage.redis.wire import Wire
 
 
 @pytest.fixture
@@ -23,6 +25,22 @@ async def providers(redis_url: str, prefix: str) -> AsyncIterator[list[Provider]
     yield both
     for provider in both:
         await provider.close()
+
+
+@pytest.fixture
+async def wire(redis_url: str) -> AsyncIterator[Wire]:
+    """Give a wire to the shared server."""
+    async with Wire(urlsplit(redis_url).port or 0) as made:
+        yield made
+
+
+@pytest.fixture
+async def wired(wire: Wire, redis_url: str, prefix: str) -> AsyncIterator[Provider]:
+    """Give a provider at the end of the wire, with the prefix of `providers`."""
+    provider = Provider(redis_url.replace(f":{urlsplit(redis_url).port}", f":{wire.port}"), prefix=prefix)
+    await provider.initialize()
+    yield provider
+    await provider.close()
 
 
 @pytest.fixture

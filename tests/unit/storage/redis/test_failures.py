@@ -1,19 +1,24 @@
 """What Redis refuses, told by our errors, with no password and no text in them."""
 
+import asyncio
 import logging
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
 
 from backscroll.errors import SchemaTooNewError, StorageRefusedError, StorageUnavailableError, StoreClosedError
-from backscroll.storage.models import Message
+from backscroll.storage.models import Message, Thread
+from backscroll.storage.provider.primitives import join_key
 from backscroll.storage.redis import Provider
+from backscroll.storage.redis.connection import ATTEMPTS
 from backscroll.storage.store import ThreadStore
 from tests.servers.redis import RedisServer
+from tests.unit.storage.redis.wire import Wire
 
 SECRET = "a text of a person"
 
@@ -104,6 +109,39 @@ async def test_initialize_says_nothing_of_a_server_that_keeps_every_write(
     assert caplog.records == []
 
 
+async def test_connection_that_is_lost_while_opening_is_no_setting(
+    wire: Wire, wired: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    wire.lose(b"CONFIG", times=ATTEMPTS)
+    with pytest.raises(StorageUnavailableError):
+        await wired.initialize()
+    assert (wire.to_lose, caplog.records) == (0, [])
+
+
+async def test_opening_ends_in_time_and_thinks_of_tls(redis_url: str, prefix: str) -> None:
+    provider = Provider(f"rediss://127.0.0.1:{urlsplit(redis_url).port}", prefix=prefix, timeout_s=0.5)
+    async with asyncio.timeout(1.5):
+        with pytest.raises(StorageUnavailableError, match="TLS"):
+            await provider.initialize()
+    await provider.close()
+
+
+async def test_message_that_was_removed_by_hand_is_left_out_of_a_fork_and_gone_with_the_thread(
+    redis_url: str, providers: list[Provider], prefix: str
+) -> None:
+    provider, _ = providers
+    messages = [Message(id=f"m{number}", role="user", content=SECRET) for number in range(3)]
+    await ThreadStore(provider=provider).save(Thread(id="t", messages=messages))
+    async with Redis.from_url(redis_url) as client:
+        await client.hdel(f"{prefix}:v:messages", join_key("t", 2))
+    fork = await provider.fork_thread("t", 2, "fork")
+    assert fork is not None
+    assert [message.sequence for message in fork.messages] == [1, 3]
+    await provider.delete_thread("t")
+    assert await provider.query("message_places", {"thread_id": "t"}) == []
+
+
 async def test_killed_server_has_kept_what_it_acknowledged(own_server: RedisServer) -> None:
     async with ThreadStore(own_server.url) as store:
         await store.get_or_create("t")
@@ -129,6 +167,11 @@ async def test_call_after_close_is_refused_and_close_is_harmless_when_repeated(r
 def test_setting_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(StorageRefusedError, match=next(iter(wrong))):
         ThreadStore("redis://localhost", **wrong)
+
+
+def test_settings_that_cannot_be_are_told_at_once() -> None:
+    with pytest.raises(StorageRefusedError, match=r"prefix.*pool_size.*timeout_s"):
+        Provider("redis://localhost", prefix="é", pool_size=0, timeout_s=-1)
 
 
 def test_database_url_hides_the_password() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 
@@ -12,8 +13,17 @@ class Wire:
         self._server_port = server_port
         self._listening: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
-        self.loses_next_answer = False
-        """The answer of the next script does not arrive, and its connection is closed."""
+        self._command = b""
+        self._meanwhile: Callable[[], Awaitable[object]] = _nothing
+        self.to_lose = 0
+        """Answers that are still to be lost."""
+
+    def lose(self, command: bytes, *, times: int = 1, meanwhile: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Let the next answers to a command not arrive, but close their connections.
+
+        Args: meanwhile: runs once Redis has answered, and before the connection is closed.
+        """
+        self._command, self.to_lose, self._meanwhile = command, times, meanwhile or _nothing
 
     @property
     def port(self) -> int:
@@ -41,8 +51,8 @@ class Wire:
     async def _forth(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, is_cut: asyncio.Event) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1_000_000):
-                if self.loses_next_answer and b"EVALSHA" in data:
-                    self.loses_next_answer = False
+                if self.to_lose and self._command in data:
+                    self.to_lose -= 1
                     is_cut.set()
                 target.write(data)
         target.close()
@@ -51,4 +61,10 @@ class Wire:
         with contextlib.suppress(OSError):
             while (data := await source.read(1_000_000)) and not is_cut.is_set():
                 target.write(data)
+        if is_cut.is_set():
+            await self._meanwhile()
         target.close()
+
+
+async def _nothing() -> None:
+    pass

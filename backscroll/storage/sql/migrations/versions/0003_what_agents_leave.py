@@ -103,6 +103,20 @@ def upgrade() -> None:
     op.create_index("feedback_message", "feedback", ["message_id"])
     op.create_index("feedback_newest", "feedback", ["created_at", "id"])
     op.create_index("feedback_newest_by_agent", "feedback", ["agent_name", "created_at", "id"])
+    op.create_index(
+        "feedback_newest_by_rating",
+        "feedback",
+        ["rating", "created_at", "id"],
+        sqlite_where=sa.text("rating IS NOT NULL"),
+        postgresql_where=sa.text("rating IS NOT NULL"),
+    )
+    op.create_index(
+        "feedback_newest_by_thumb",
+        "feedback",
+        ["thumb", "created_at", "id"],
+        sqlite_where=sa.text("thumb IS NOT NULL"),
+        postgresql_where=sa.text("thumb IS NOT NULL"),
+    )
     op.create_index("feedback_newest_by_user", "feedback", ["user_id", "created_at", "id"])
     op.create_index("ix_feedback_thread_id", "feedback", ["thread_id"])
     op.create_table(
@@ -116,6 +130,7 @@ def upgrade() -> None:
         sa.Column("expires_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("approval_id"),
     )
+    op.create_index("suspended_states_agent", "suspended_states", ["agent_name", "created_at"])
     op.create_index("suspended_states_expiry", "suspended_states", ["expires_at"])
     op.create_index("suspended_states_thread", "suspended_states", ["thread_id", "created_at"])
     op.create_table(
