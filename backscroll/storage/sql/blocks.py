@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, case, func, literal_column, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Text, bindparam, case, cast, func, literal_column, select, type_coerce
 from sqlalchemy.types import NullType
 
 from backscroll.storage.blocks import (
@@ -48,7 +48,8 @@ _IS_FIRST = func.row_number().over(
     partition_by=messages.c.sequence, order_by=message_blocks.c.position
 ) == literal_column("1")
 # What of the message is read with its first block alone.
-_CARRIED = ("id", "role", "content", "content_blocks", "source", "created_at", "deleted_at")
+_CARRIED = ("id", "role", "content", "created_at", "deleted_at")
+_CARRIED_JSON = ("content_blocks", "source")
 
 
 def _as_kept(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -56,15 +57,9 @@ def _as_kept(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return type_coerce(column, NullType())
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-# What makes JSON and instants of what the driver gives: that of PostgreSQL has read the JSON.
-_CONVERTERS: dict[bool, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    True: (from_json, instant_from_text),
-    False: (_same, instant_from_driver),
-}
+def _as_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Read JSON as its text: all contents are then parsed at once."""
+    return _as_kept(cast(column, Text))
 
 
 _BLOCKS = (
@@ -72,11 +67,12 @@ _BLOCKS = (
         message_blocks.c.position,
         message_blocks.c.id,
         message_blocks.c.block_type,
-        _as_kept(message_blocks.c.content),
+        _as_text(message_blocks.c.content),
         _as_kept(message_blocks.c.created_at),
-        _as_kept(message_blocks.c.details),
+        _as_text(message_blocks.c.details),
         *(_as_kept(case((_IS_FIRST, messages.c[name]))).label(f"its_{name}") for name in _CARRIED),
-        _as_kept(case((_IS_FIRST, FILES))).label("files"),
+        *(_as_text(case((_IS_FIRST, messages.c[name]))).label(f"its_{name}") for name in _CARRIED_JSON),
+        _as_text(case((_IS_FIRST, FILES))).label("files"),
     )
     .select_from(messages.outerjoin(message_blocks, message_blocks.c.message_id == messages.c.id))
     .where(messages.c.thread_id == bindparam("thread_id"))
@@ -111,17 +107,18 @@ class SqlBlocks(SqlPlaces):
     async def read_blocks(self, thread_id: str) -> list[tuple[Carrier, list[Block]]]:
         found: list[tuple[Carrier, list[Placed]]] = []
         placed: list[Placed] = []
-        as_json, as_instant = _CONVERTERS[self.database.is_sqlite]
+        as_instant = instant_from_text if self.database.is_sqlite else instant_from_driver
         rows: Sequence[Any] = await self.database.rows(_BLOCKS, {"thread_id": thread_id})
+        contents = iter(from_json(f"[{','.join(row[3] for row in rows if row[0] is not None)}]"))
         for row in rows:
-            position, block_id, block_type, content, created_at, details, message_id = row[:7]
+            position, block_id, block_type, _, created_at, details, message_id = row[:7]
             if message_id is not None:
                 placed = []
-                found.append((_carrier(as_json, as_instant, *row[6:]), placed))
+                found.append((_carrier(as_instant, *row[6:]), placed))
             if position is not None:
                 block = {"id": block_id, "block_type": block_type}
-                block |= {"content": as_json(content), "created_at": as_instant(created_at)}
-                placed.append((position, block | told if (told := as_json(details)) else block))
+                block |= {"content": next(contents), "created_at": as_instant(created_at)}
+                placed.append((position, block | told if (told := from_json(details)) else block))
         return [(carrier, blocks_of(carrier, placed)) for carrier, placed in found]
 
     async def find_tool_block(self, tool_call_id: str) -> Block | None:
@@ -189,11 +186,11 @@ def _values(message_id: str, position: int, block: NewBlock) -> dict[str, Any]:
     }
 
 
-def _carrier(as_json: Callable[[Any], Any], as_instant: Callable[[Any], Any], *carried: Any) -> Carrier:
-    """Build what `_CARRIED` and the files say."""
-    message_id, role, text, content_blocks, source, created_at, deleted_at, files = carried
-    content: Content = text if content_blocks is None else as_json(content_blocks)
-    listed = [] if files is None else sorted(as_json(files))
+def _carrier(as_instant: Callable[[Any], Any], *carried: Any) -> Carrier:
+    """Build what `_CARRIED`, `_CARRIED_JSON` and the files say."""
+    message_id, role, text, created_at, deleted_at, content_blocks, source, files = carried
+    content: Content = text if content_blocks is None else from_json(content_blocks)
+    listed = [] if files is None else sorted(from_json(files))
     attachments = [dict(zip(FILE_FIELDS, file, strict=True)) for _, *file in listed]
-    its_source = None if source is None else as_json(source)
+    its_source = None if source is None else from_json(source)
     return Carrier(message_id, role, content, attachments, its_source, as_instant(created_at), as_instant(deleted_at))
