@@ -114,7 +114,7 @@ async def test_directory_without_an_owner_is_adopted(tmp_path: Path) -> None:
     async with store_of(str(tmp_path / "one.db"), tmp_path / "files"):
         pass
     with pytest.raises(StorageRefusedError, match="belongs to another database"):
-        await store_of(str(tmp_path / "other.db"), tmp_path / "files").initialize()
+        await ThreadStore.create(str(tmp_path / "other.db"), files=LocalFiles(tmp_path / "files"))
 
 
 async def test_processes_that_start_at_once_share_a_directory(tmp_path: Path) -> None:
