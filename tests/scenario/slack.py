@@ -9,7 +9,6 @@ async with on_stage(url) as stage:
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from backscroll.testing import FakeSlack
 from backscroll.testing.slack.models import Channel, Team, User
 from backscroll.testing.slack.models import Message as Said
 from tests.scenario.stage import BaseStage, config_with, plus, running_until
+from tests.servers.own import free_port
 
 __all__ = [
     "MODES",
@@ -89,12 +89,6 @@ def key_of(said: Said) -> ThreadKey:
 def external_of(said: Said) -> ExternalId:
     """Return the id of a message of Slack's."""
     return ExternalId("slack", workspace_of(said.channel.team), said.channel.id, said.ts)
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def config_of(

@@ -3,7 +3,7 @@
 Run as `python -I launch.py PARENT UID GID PROGRAM [ARGUMENT ...]`. A program of its own, because `preexec_fn` is unsafe
 beside threads. The order matters: a change of uid clears PR_SET_PDEATHSIG.
 
-Proved by `test_killed_parent_leaves_no_server`.
+Proved by `tests/servers/test_own.py`.
 """
 
 import ctypes

