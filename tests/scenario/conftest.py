@@ -1,18 +1,24 @@
 """A directory to run the program in, and each database that it can keep its threads in."""
 
+import asyncio
 import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import discord
 import pytest
 from discord.gateway import KeepAliveHandler
 
+from backscroll.adapters.discord import catching_up, receiving
 from backscroll.bot import answering, cli, delivery
+from backscroll.storage.values import utc_now
+from tests.scenario.discord import on_stage
 from tests.scenario.forks import Forks
+from tests.scenario.gaps import Away, caught_up, stop
 from tests.scenario.program import Home
 
 
@@ -99,3 +105,40 @@ def call(new_home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         return Called(int(ended.value.code or 0), *capfd.readouterr())
 
     return called
+
+
+@pytest.fixture
+def quick_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the Discord adapter look, note and try again soon."""
+    monkeypatch.setattr(catching_up, "LOOK_S", 0.02)
+    monkeypatch.setattr(catching_up, "NOTE_S", 0.05)
+    monkeypatch.setattr(catching_up, "RETRY_S", 0.05)
+    monkeypatch.setattr(receiving, "RETRY_S", (0.02, 0.05))
+    monkeypatch.setattr("backscroll.storage.sql.sqlite.BUSY_TIMEOUT_S", 0.05)
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Give what has to be set for discord.py to begin a session; by itself it waits five seconds for a second one."""
+    is_open = asyncio.Event()
+    is_open.set()
+
+    async def wait(client: discord.Client, shard_id: int | None, *, initial: bool = False) -> None:
+        await is_open.wait()
+
+    monkeypatch.setattr(discord.Client, "before_identify_hook", wait)
+    return is_open
+
+
+@pytest.fixture
+async def away(home: Home, quick_gaps: None) -> AsyncIterator[Away]:
+    """Give a bot that was in a thread and a direct message, and is not there now."""
+    async with on_stage(home.sqlite_url) as stage:
+        root = await stage.discord.say(stage.anna, stage.general, "hello <@BOT>")
+        dm = stage.discord.open_dm(stage.anna)
+        await stage.discord.say(stage.anna, dm, "hi")
+        since = utc_now()
+        await stage.answered(root)
+        await caught_up(stage, since)
+        await stop(stage)
+        yield Away(stage, root, dm)

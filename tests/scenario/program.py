@@ -8,11 +8,12 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 from types import TracebackType
@@ -178,6 +179,14 @@ class Home:
     def sqlite_url(self) -> str:
         """The URL of a file in this directory."""
         return f"sqlite:///{self.directory}/backscroll.db"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let nothing be written to the SQLite file by anybody else."""
+        file = self.directory / "backscroll.db"
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
 
     def configure(
         self,

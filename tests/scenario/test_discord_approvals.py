@@ -1,9 +1,6 @@
 """Approvals on Discord: asked with buttons, decided once, kept before Discord hears of it, and gone on with."""
 
 import asyncio
-import contextlib
-import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -88,15 +85,6 @@ async def joined(stage: Stage, question: Said) -> User:
     said = await stage.discord.say(ben, question.channel, "I see.")
     await stage.until_kept(said)
     return ben
-
-
-@contextlib.contextmanager
-def storage_away(home: Home) -> Iterator[None]:
-    """Let nobody else write to the database."""
-    with contextlib.closing(sqlite3.connect(home.directory / "backscroll.db")) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.rollback()
 
 
 # Asked and decided
@@ -215,7 +203,7 @@ async def test_button_of_other_code_is_left_alone(home: Home) -> None:
 async def test_press_is_acknowledged_only_when_it_is_kept(home: Home) -> None:
     async with on_stage(home.sqlite_url, handler=clean) as stage:
         question = await asked(stage)
-        with storage_away(home):
+        with home.locked():
             press = await stage.discord.press(stage.anna, question, "Yes")
             await stage.discord.quiet()
             await asyncio.sleep(0.1)  # nothing tells that it waits
@@ -228,7 +216,7 @@ async def test_press_that_is_not_kept_is_not_acknowledged(home: Home, monkeypatc
     monkeypatch.setattr("backscroll.storage.sql.sqlite.BUSY_TIMEOUT_S", 0.05)
     async with on_stage(home.sqlite_url, handler=clean) as stage:
         question = await asked(stage)
-        with storage_away(home):
+        with home.locked():
             press = await stage.discord.press(stage.anna, question, "Yes")
             await stage.quiet()
         assert stage.discord.calls_of("POST", CALLBACK) == []

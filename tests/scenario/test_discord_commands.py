@@ -4,10 +4,8 @@ That a command's token is shown nowhere stands in `test_discord_secrets.py`.
 """
 
 import asyncio
-import contextlib
 import json
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -88,15 +86,6 @@ async def places(stage: Stage) -> dict[str, Channel]:
         "forum post": await discord.post_in_forum(anna, forum, "a post", "its beginning"),
         "dm": discord.open_dm(anna),
     }
-
-
-@contextlib.contextmanager
-def storage_away(home: Home) -> Iterator[None]:
-    """Let nobody else write to the database."""
-    with contextlib.closing(sqlite3.connect(home.directory / "backscroll.db")) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.rollback()
 
 
 # Asked and answered
@@ -237,7 +226,7 @@ async def test_handler_that_fails_tells_so_in_the_placeholder(home: Home, short_
 
 async def test_command_is_deferred_only_when_it_is_kept(home: Home) -> None:
     async with on_stage(home.sqlite_url) as stage:
-        with storage_away(home):
+        with home.locked():
             given = await asked(stage, stage.general)
             await stage.discord.quiet()
             await asyncio.sleep(0.1)  # nothing tells that it waits
@@ -267,7 +256,7 @@ async def test_command_that_cannot_be_kept_in_time_is_told_so_to_its_giver(
 ) -> None:
     monkeypatch.setattr(commands, "ANSWER_S", 0.1)
     async with on_stage(home.sqlite_url) as stage:
-        with storage_away(home):
+        with home.locked():
             given = await asked(stage, stage.general)
             await stage.until(lambda: given.messages)
             assert given.is_ephemeral
@@ -386,7 +375,7 @@ async def test_repeated_command_that_cannot_be_kept_now_takes_nothing_away(
         event = told_of(stage, given)
         await stage.until(lambda: stage.turns and given.is_deferred)
         monkeypatch.setattr(commands, "ANSWER_S", 0.05)
-        with storage_away(home):
+        with home.locked():
             await stage.discord.send_event("INTERACTION_CREATE", event)
             await stage.until(lambda: len(stage.discord.calls_of("POST", CALLBACK)) == 2)
         await stage.discord.quiet()

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 
 import pytest
 
@@ -30,14 +28,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[PostgresServer]:
     with PostgresServer(fsync=True) as own:
         yield own
-
-
-@contextmanager
-def locked(home: Home) -> Iterator[None]:
-    """Let nothing be written to the database."""
-    with closing(sqlite3.connect(home.directory / "backscroll.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
 
 
 def waiting_count() -> int:
@@ -73,7 +63,7 @@ async def test_events_of_an_outage_are_all_kept_and_answered_once(server: Postgr
 async def test_events_of_a_locked_file_are_kept_in_their_order_and_answered_once(home: Home) -> None:
     async with on_stage(home.sqlite_url) as stage:
         root, live = await begun(stage)
-        with locked(home):
+        with home.locked():
             for number in range(1, 20):
                 await stage.discord.say(stage.anna, live, f"{number}")
             await stage.until(lambda: waiting_count() == 19)
@@ -86,7 +76,7 @@ async def test_events_of_a_locked_file_are_kept_in_their_order_and_answered_once
 async def test_changes_of_an_outage_come_after_their_message(home: Home) -> None:
     async with on_stage(home.sqlite_url) as stage:
         _, live = await begun(stage)
-        with locked(home):
+        with home.locked():
             said = await stage.discord.say(stage.anna, live, "one")
             gone = await stage.discord.say(stage.anna, live, "two")
             await stage.discord.edit(said, "one, edited")
@@ -107,7 +97,7 @@ async def test_command_is_told_that_it_cannot_be_kept(home: Home, monkeypatch: p
     monkeypatch.setattr("backscroll.adapters.discord.commands.ANSWER_S", 0.2)
     async with on_stage(home.sqlite_url) as stage:
         await stage.until(lambda: len(stage.discord.commands) == 2)
-        with locked(home):
+        with home.locked():
             await stage.discord.use_command(stage.anna, stage.general, "ask", question="there?")
             path = "/interactions/{interaction_id}/{token}/callback"
             await stage.until(lambda: stage.discord.calls_of("POST", path))
@@ -124,7 +114,7 @@ async def test_events_above_the_bound_are_read_back(home: Home, monkeypatch: pyt
         other = stage.discord.add_channel("other")
         await stage.settled()
         monkeypatch.setattr(receiving, "WAITING_COUNT", count)
-        with locked(home):
+        with home.locked():
             for number in range(1, 11):
                 await stage.discord.say(stage.anna, live, f"{number}")
             asked = await stage.discord.say(stage.anna, other, "new <@BOT>")

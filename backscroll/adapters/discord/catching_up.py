@@ -1,7 +1,8 @@
 """Reading back what was said while nobody listened, and noting how far all is kept.
 
 A gap is told by Discord itself: READY begins a session that knows nothing of the one before, and each guild follows it.
-A session that is resumed has no gap. Proved by `tests/scenario/test_discord_history.py`.
+A session that is resumed has no gap. Proved by `tests/scenario/test_discord_gaps.py` and
+`test_discord_watermark.py`.
 """
 
 import asyncio

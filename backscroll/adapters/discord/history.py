@@ -1,6 +1,6 @@
 """What stands in a channel, a thread or a direct message on Discord, read back page by page.
 
-Proved by `tests/scenario/test_discord_history.py`.
+Proved by `tests/scenario/test_discord_history.py` and `test_discord_gaps.py`.
 Source: docs.discord.com/developers/resources/message#get-channel-messages
 """
 
