@@ -161,9 +161,7 @@ async def test_file_of_a_message_that_is_deleted_meanwhile_is_not_kept(
         await until(lambda: bool(adapter.downloads))
         await provider.record_deletion(KEY.message("1.1"), at(5))
         gate.set()
-        fetches._called.clear()
-        await until(lambda: not on_disk(directory))
-        await until(lambda: is_settled(provider))
+        await until(lambda: not fetches._under_way)
     assert await files_of(provider, message_id) == []
     assert on_disk(directory) == []
 
