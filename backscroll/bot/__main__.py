@@ -1,5 +1,5 @@
 """`python -m backscroll.bot`, the same as `backscroll`."""
 
-from backscroll.bot.cli import main
+from backscroll.cli.main import main
 
 main()

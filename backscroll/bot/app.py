@@ -6,7 +6,6 @@ Proved by `tests/scenario/test_run.py` and `tests/scenario/test_kill.py`.
 import asyncio
 import logging
 import os
-import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
@@ -21,18 +20,16 @@ from backscroll.adapters.base import Adapter
 from backscroll.adapters.console import ConsoleAdapter
 from backscroll.bot.answering import Answering
 from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
-from backscroll.bot.config.user_code import place_of
 from backscroll.bot.delivery import Limits
 from backscroll.bot.fetching import Fetching
 from backscroll.bot.handling import Handler
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.bot.one_process import one_process
+from backscroll.bot.opening import make_attachments, make_provider
 from backscroll.bot.own_posts import OwnPosts
-from backscroll.errors import AdapterError, ConfigError, StorageError, StorageUnavailableError, named
+from backscroll.errors import AdapterError, StorageError, StorageUnavailableError, named
 from backscroll.storage.attachments import Attachments
-from backscroll.storage.files import LocalFiles
 from backscroll.storage.provider import StorageProvider
-from backscroll.storage.provider.primitives import taken_names
 from backscroll.storage.values import utc_now
 
 log = logging.getLogger(__name__)
@@ -63,10 +60,10 @@ async def run_bot(config: Config) -> None:
     """
     async with AsyncExitStack() as stack:
         stopped = stack.enter_context(_signals())
-        provider = make_provider(config)
+        provider = make_provider(config.storage)
         stack.enter_context(one_process(provider))
         stack.push_async_callback(provider.close)
-        attachments = make_attachments(config, provider)
+        attachments = make_attachments(config.storage, provider)
         stack.push_async_callback(attachments.close)
         if not await _until(stopped, _open(provider, attachments)):
             return
@@ -98,32 +95,6 @@ async def run_bot(config: Config) -> None:
         await stack.enter_async_context(_in_background(_every(SWEEP_EVERY_S, sweeping)))
         await stack.enter_async_context(_in_background(_every(EXPIRE_EVERY_S, expiring)))
         await _until(stopped, _serve(adapters.values(), manager, answering, refused))
-
-
-def make_provider(config: Config) -> StorageProvider:
-    """Make the provider that the configuration names; it is not connected yet.
-
-    Raises: ConfigError: its constructor refuses what stands there.
-    """
-    storage, place = config.storage, f"{config.path}:{config.storage.line}: storage"
-    try:
-        provider: StorageProvider = storage.provider_class(**storage.options)
-    except StorageError as error:
-        raise ConfigError(_refusals(config, error)) from None
-    except Exception as error:  # noqa: BLE001  # somebody else's constructor; the exception's text may hold a password
-        raised = f"{type(error).__qualname__}{place_of(error, config.path.absolute().parent.resolve())}"
-        fact = f"{place}: {storage.type}'s Provider raised {raised}."
-        raise ConfigError([(fact, "Correct the keys of storage, or the provider.")]) from None
-    if taken := taken_names(type(provider), vars(provider)):
-        fact = f"{place}: {storage.type}'s Provider has {', '.join(taken)}, which StorageProvider has for itself."
-        raise ConfigError([(fact, "Rename what is yours.")])
-    return provider
-
-
-def make_attachments(config: Config, provider: StorageProvider) -> Attachments:
-    """Make what keeps the contents of attachments, where the configuration says so; nothing is touched yet."""
-    directory = config.storage.files
-    return Attachments(provider, None if directory is None else LocalFiles(directory))
 
 
 def make_adapters(configs: AdapterConfigs, provider: StorageProvider) -> list[Adapter]:
@@ -175,18 +146,6 @@ def limits_of(bot: BotConfig) -> Limits:
         latest=bot.overlap == "latest",
         failure_text=bot.failure_text,
     )
-
-
-def _refusals(config: Config, error: StorageError) -> list[tuple[str, str]]:
-    """Tell of a constructor's refusal: a sentence that begins with a key in the file at that key's line."""
-    storage = config.storage
-    keys = "|".join(map(re.escape, storage.lines)) or r"\Z"
-    told = []
-    for fact in re.split(rf"(?<=\.) (?=(?:{keys}) )", error.message):
-        line = storage.lines.get(fact.partition(" ")[0])
-        place = f"{storage.line}: storage: " if line is None else f"{line}: storage."
-        told.append((line or storage.line, f"{config.path}:{place}{fact}"))
-    return [(fact, error.hint) for _, fact in sorted(told)]
 
 
 async def _open(provider: StorageProvider, attachments: Attachments) -> None:

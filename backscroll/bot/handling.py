@@ -94,13 +94,17 @@ def _message_of(result: Any) -> Message | None:
 
 
 async def _call(handler: Handler, turn: Turn, show: Show | None) -> Any:
-    if inspect.isasyncgenfunction(handler) or inspect.iscoroutinefunction(handler):
+    if _is_async(handler) or _is_async(type(handler).__call__):
         result = handler(turn)
     else:
         result = await _in_thread(handler, turn)
     if inspect.isawaitable(result):
         result = await result
     return await _join(result, show) if isinstance(result, AsyncIterator) else result
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function)
 
 
 async def _in_thread(handler: Handler, turn: Turn) -> Any:
@@ -120,7 +124,12 @@ async def _in_thread(handler: Handler, turn: Turn) -> Any:
             loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=run, name="backscroll-handler", daemon=True).start()
-    await done.wait()
+    try:
+        await done.wait()
+    except asyncio.CancelledError:
+        if inspect.iscoroutine(result):
+            result.close()  # it would warn that nobody awaited it
+        raise
     if failure is not None:
         raise failure
     return result

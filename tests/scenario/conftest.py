@@ -14,7 +14,8 @@ import pytest
 from discord.gateway import KeepAliveHandler
 
 from backscroll.adapters.discord import catching_up, receiving
-from backscroll.bot import answering, cli, delivery
+from backscroll.bot import answering, delivery
+from backscroll.cli import main
 from backscroll.storage.values import utc_now
 from tests.scenario.discord import on_stage
 from tests.scenario.forks import Forks
@@ -101,7 +102,7 @@ def call(new_home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     def called(*arguments: str) -> Called:
         monkeypatch.setattr(sys, "argv", ["backscroll", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         return Called(int(ended.value.code or 0), *capfd.readouterr())
 
     return called

@@ -17,7 +17,7 @@ import socket
 import sys
 from typing import Any
 
-import backscroll.bot.cli  # noqa: F401  # all that the program imports
+import backscroll.cli.main  # noqa: F401  # all that the program imports
 
 MODULE = "backscroll.bot"
 

@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 
 from backscroll.adapters.base import Adapter, Inbox, Question
-from backscroll.bot import app, cli
+from backscroll.bot import app
+from backscroll.cli import running
 from backscroll.errors import AdapterError
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.records import Part
@@ -253,7 +254,7 @@ def test_check_tells_of_every_platform(call: Call, at_start: bool, monkeypatch: 
             raise AdapterError("It cannot be served.", "Look at it.")
 
     refused = [Unusable(at_start=at_start), Unusable(at_start=False)]
-    monkeypatch.setattr(cli, "make_adapters", lambda _configs, _provider: refused)
+    monkeypatch.setattr(running, "make_adapters", lambda _configs, _provider: refused)
     first = "The token was refused.\n  Correct it.\n" if at_start else "It cannot be served.\n  Look at it.\n"
     assert call("check") == Called(4, "", f"{first}It cannot be served.\n  Look at it.\n")
 

@@ -10,7 +10,7 @@ Must not know adapters or the handler beyond their names, nor of storage more th
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -42,7 +42,7 @@ from backscroll.bot.config.keys import (
 from backscroll.bot.config.placeholders import substitute
 from backscroll.bot.config.provider_class import ProviderClass, keys_of_constructor
 from backscroll.bot.config.user_code import Handler, load_handler, load_provider, make_importable
-from backscroll.bot.config.yaml_lines import MAX_BYTES, Entry, Mapping, Scalar, read_yaml
+from backscroll.bot.config.yaml_lines import MAX_BYTES, Entry, Mapping, Node, Scalar, read_yaml
 
 __all__ = [
     "AdapterConfigs",
@@ -58,6 +58,7 @@ __all__ = [
     "SlackPrompt",
     "StorageConfig",
     "load_config",
+    "load_storage",
     "resolve_sqlite_url",
 ]
 
@@ -105,8 +106,10 @@ class StorageConfig:
     options: dict[str, Any] = field(default_factory=dict, repr=False)
     files: Path | None = None
     """The directory of the contents of attachments; None is the provider's own."""
+    path: Path = field(default=Path("config.yaml"), compare=False)
+    """The configuration file."""
     line: int = field(default=0, compare=False)
-    """Where the file says so."""
+    """Where it says so."""
     lines: dict[str, int] = field(default_factory=dict, compare=False)
     """Where it has each of the options."""
 
@@ -131,18 +134,38 @@ def load_config(path: Path) -> Config:
     Raises: ConfigError: with every fault; only what makes the file unreadable as YAML hides others.
     """
     faults = Faults(str(path))
-    root = _read_root(path, faults)
+    node = _read_tree(path, faults)
+    root = None if node is None else as_section(substitute(node, os.environ, faults), "the file", faults)
     if root is None:
         raise faults.error()
     directory = path.absolute().parent.resolve()
     make_importable(directory)
     check_names(root, ("bot", "storage", "adapters"), "", faults)
     bot, handler = _read_bot(root, directory, faults)
-    storage = _read_storage(root, directory, faults)
+    storage = _read_storage(root, path, faults)
     adapters = _read_adapters(root, faults)
     if faults.count or bot is None or handler is None or storage is None or adapters is None:
         raise faults.error()
     return Config(path, bot, storage, adapters, handler)
+
+
+def load_storage(path: Path) -> StorageConfig:
+    """Read where a configuration keeps its threads, and nothing else: the rest may lack its secrets.
+
+    Raises: ConfigError: as `load_config`, for this section.
+    """
+    faults = Faults(str(path))
+    node = _read_tree(path, faults)
+    root = None if node is None else as_section(node, "the file", faults)
+    if root is None:
+        raise faults.error()
+    make_importable(path.absolute().parent.resolve())
+    its = {name: replace(entry, node=substitute(entry.node, os.environ, faults))
+           for name, entry in root.entries.items() if name == "storage"}  # fmt: skip
+    storage = _read_storage(replace(root, entries=its), path, faults)
+    if faults.count or storage is None:
+        raise faults.error()
+    return storage
 
 
 def resolve_sqlite_url(url: str, directory: Path) -> str:
@@ -160,16 +183,14 @@ def resolve_sqlite_url(url: str, directory: Path) -> str:
     return f"{scheme}/{directory / file}{query or ''}" if scheme else f"{directory / file}{query or ''}"
 
 
-def _read_root(path: Path, faults: Faults) -> Mapping | None:
-    """Return the file's mapping with placeholders replaced, or None with a fault."""
+def _read_tree(path: Path, faults: Faults) -> Node | None:
+    """Return what the file says, placeholders and all, or None with a fault."""
     text = _read_text(path, faults)
     node = read_yaml(text, faults) if text is not None else None
-    if node is None:
-        return None
     if isinstance(node, Scalar) and node.value is None:
         faults.add(0, "the file is empty.", "Begin with the two lines `adapters:` and `  console: {}`.")
         return None
-    return as_section(substitute(node, os.environ, faults), "the file", faults)
+    return node
 
 
 def _read_text(path: Path, faults: Faults) -> str | None:
@@ -213,11 +234,11 @@ def _read_bot(root: Mapping, directory: Path, faults: Faults) -> tuple[BotConfig
     return bot, load_handler(values.get("handler", DEFAULT_HANDLER), directory, partial(faults.add, line))
 
 
-def _read_storage(root: Mapping, directory: Path, faults: Faults) -> StorageConfig | None:
+def _read_storage(root: Mapping, path: Path, faults: Faults) -> StorageConfig | None:
     section, line = _section(root, "storage", faults)
     if section is None:
         return None
-    before = faults.count
+    before, directory = faults.count, path.absolute().parent.resolve()
     name, is_shown = "sql", True
     if "type" in section.entries:
         node = section.entries["type"].node
@@ -241,7 +262,7 @@ def _read_storage(root: Mapping, directory: Path, faults: Faults) -> StorageConf
         options["url"] = resolve_sqlite_url(options["url"], directory)
     files = options.pop("files", None)
     lines = {key: entry.node.line for key, entry in given.entries.items()}
-    return StorageConfig(name, provider, options, None if files is None else directory / files, line, lines)
+    return StorageConfig(name, provider, options, None if files is None else directory / files, path, line, lines)
 
 
 def _read_adapters(root: Mapping, faults: Faults) -> AdapterConfigs | None:

@@ -6,11 +6,12 @@ All of it is proved by `tests/contract/`, which runs on every provider.
 
     Primitives → Rows → ThreadCalls → AliasCalls → AnswerCalls → SendingCalls → MessageCalls → ReactionCalls
     → RejectedCalls → SearchCalls → StatsCalls → FileCalls → PlaceCalls → BlockCalls → ConversationCalls
-    → AgentCalls → FeedbackCalls → StateCalls → ForkCalls → ApprovalCalls → CheckpointCalls
+    → AgentCalls → FeedbackCalls → StateCalls → ForkCalls → ApprovalCalls → CheckpointCalls → ArchiveCalls
+    → ForgettingCalls
 """
 
-from backscroll.storage.provider.checkpoints import CheckpointCalls
+from backscroll.storage.provider.forgetting import ForgettingCalls
 
 
-class StorageProvider(CheckpointCalls):
+class StorageProvider(ForgettingCalls):
     """A storage backend: the six primitives, and every call of the contract."""

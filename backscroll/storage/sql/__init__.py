@@ -3,21 +3,21 @@
 url, settings, types, tables → engine → sqlite, postgresql
 engine → rows → thumbs, lineage, early, parts, item → marking → echoes, asking → batch → steps, commit
 → threads → aliases → answers → sending → messages → reactions → rejected → search → stats → files → places
-→ blocks → conversations → agents → feedback → states → forks → approvals → checkpoints
+→ blocks → conversations → agents → feedback → states → forks → approvals → checkpoints → archives → forgetting
 """
 
 from backscroll.errors import StorageRefusedError
 from backscroll.storage.files.naming import directory_name
-from backscroll.storage.sql.checkpoints import SqlCheckpoints
 from backscroll.storage.sql.commit import GroupCommit
 from backscroll.storage.sql.engine import Database
+from backscroll.storage.sql.forgetting import SqlForgetting
 from backscroll.storage.sql.postgresql import PostgresDatabase
 from backscroll.storage.sql.settings import PoolSettings
 from backscroll.storage.sql.sqlite import SqliteDatabase, Synchronous
 from backscroll.storage.sql.url import addresses, is_memory, is_sqlite, parse_url
 
 
-class Provider(SqlCheckpoints):
+class Provider(SqlForgetting):
     """Storage in a SQLite file, in SQLite's memory, or in PostgreSQL.
 
     Args: url: `postgresql://…`, `sqlite:///…`, a bare file name, or `:memory:`; connects at first use.

@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from backscroll.bot.app import make_provider
 from backscroll.bot.config import Config, load_config
+from backscroll.bot.opening import make_provider
 from backscroll.errors import ConfigError
 
 Faults = list[tuple[str, str]]
@@ -67,7 +67,7 @@ def faults(load: Callable[..., Config]) -> Callable[..., Faults]:
 
 
 def test_provider_is_loaded_from_a_directory_beside_the_file(load: Callable[..., Config]) -> None:
-    provider = make_provider(load(GOOD + "    def __init__(self, path: str): self.path = path", "path: here"))
+    provider = make_provider(load(GOOD + "    def __init__(self, path: str): self.path = path", "path: here").storage)
     assert (type(provider).__module__, vars(provider)) == ("my_storage.shelf", {"path": "here"})
 
 
@@ -231,7 +231,7 @@ def test_value_that_the_constructor_refuses_is_told_by_type_and_place(
 ) -> None:
     config = load(GOOD + f"    def __init__(self, dsn):\n        {body}", f"dsn: {CANARY}")
     with pytest.raises(ConfigError) as caught:
-        make_provider(config)
+        make_provider(config.storage)
     place = f"({home}/my_storage/shelf.py:{len(GOOD.splitlines()) + 2})"
     fact = f"config.yaml:3: storage: my_storage.shelf's Provider raised {raised} {place}."
     assert caught.value.faults == [(fact, "Correct the keys of storage, or the provider.")]
@@ -240,7 +240,7 @@ def test_value_that_the_constructor_refuses_is_told_by_type_and_place(
 def test_attribute_that_hides_a_call_of_the_contract_is_a_fault(load: Callable[..., Config]) -> None:
     config = load(GOOD + "    def __init__(self):\n        self._parts, self._own = {}, {}")
     with pytest.raises(ConfigError) as caught:
-        make_provider(config)
+        make_provider(config.storage)
     fact = "config.yaml:3: storage: my_storage.shelf's Provider has _parts, which StorageProvider has for itself."
     assert caught.value.faults == [(fact, "Rename what is yours.")]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backscroll.bot.app import make_provider
 from backscroll.bot.config import load_config
+from backscroll.bot.opening import make_provider
 from backscroll.errors import ConfigError
 from backscroll.storage.redis import Provider
 
@@ -19,7 +19,9 @@ def written(folder: Path, storage: str) -> Path:
 
 
 def test_redis_is_made_with_its_keys(tmp_path: Path) -> None:
-    provider = make_provider(load_config(written(tmp_path, 'url: "redis://:pw@db/2", prefix: bot, timeout_s: 5')))
+    provider = make_provider(
+        load_config(written(tmp_path, 'url: "redis://:pw@db/2", prefix: bot, timeout_s: 5')).storage
+    )
     assert isinstance(provider, Provider)
     assert provider.database_url == "redis://:***@db:6379/2"
 
@@ -41,7 +43,7 @@ def test_wrong_keys_are_told(tmp_path: Path, storage: str, told: str) -> None:
 def test_wrong_url_is_told_with_its_line_and_without_its_password(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, 'url: "http://:hunter2-canary@db"'))
     with pytest.raises(ConfigError, match=r"config.yaml:1: storage: The storage's URL cannot be read") as refused:
-        make_provider(config)
+        make_provider(config.storage)
     assert "hunter2" not in str(refused.value)
 
 
@@ -51,7 +53,7 @@ def test_settings_that_cannot_be_are_told_each_with_its_line(tmp_path: Path) -> 
         "adapters: {console: {}}\nstorage:\n  type: redis\n  url: redis://db\n  pool_size: 0\n  prefix: é\n"
     )
     with pytest.raises(ConfigError) as refused:
-        make_provider(load_config(path))
+        make_provider(load_config(path).storage)
     assert [fact for fact, _ in refused.value.faults] == [
         f"{path}:5: storage.pool_size is not a whole number from 1 up.",
         f"{path}:6: storage.prefix is not a text of 1 to 100 ASCII characters.",
@@ -59,7 +61,7 @@ def test_settings_that_cannot_be_are_told_each_with_its_line(tmp_path: Path) -> 
 
 
 def test_missing_package_is_told_with_what_brings_it(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['redis'] = None\nfrom backscroll.bot.cli import main\nmain()"
+    program = "import sys; sys.modules['redis'] = None\nfrom backscroll.cli.main import main\nmain()"
     arguments = ["check", "--config", str(written(tmp_path, 'url: "redis://db"'))]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -1,0 +1,5 @@
+"""`python -m backscroll`, the same as `backscroll`."""
+
+from backscroll.cli.main import main
+
+main()

@@ -1,0 +1,254 @@
+"""What a thread is outside of its database: `ArchivedThread`, with all that belongs to it, and `Loose` for the rest.
+
+Every backend reads and merges these (`provider/archives.py`); exports write them as JSON, copies hand them on. They are
+built from files that anybody may have written, so they check what no backend could hold. A repr shows ids, never texts.
+Proved by `tests/contract/test_archives.py` and `tests/unit/storage/test_archive.py`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backscroll.storage.models import (
+    Content,
+    Count,
+    Id,
+    Instant,
+    Int64,
+    JsonObject,
+    Message,
+    Sha256,
+    Text,
+)
+from backscroll.storage.records import AnswerState, Outcome, PartKind, PartState
+from backscroll.storage.thumbs import Thumb
+
+External = tuple[Text, Text, Text, Text]
+"""Platform, workspace, channel and id of a message, as `ExternalId` has them."""
+
+LooseKind = Literal[
+    "lost_thread",
+    "suspended_state",
+    "checkpoint",
+    "checkpoint_write",
+    "heartbeat",
+    "early_event",
+    "rejected_event",
+    "value",
+    "item",
+]
+"""What is kept beside threads; `value` and `item` are those of `set` and `append`, as people and adapters use them."""
+
+
+class _Archived(BaseModel):
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [("id", getattr(self, "id", None))]
+
+
+class ArchivedReaction(_Archived):
+    """One user's one emoji, also one that was taken off: `removed_at` says when."""
+
+    emoji: Id
+    user_id: Id
+    created_at: Instant | None = None
+    event_at: Instant | None = None
+    removed_at: Instant | None = None
+
+
+class ArchivedVersion(_Archived):
+    """What a message said before an edit."""
+
+    content: Content
+    written_at: Instant
+
+
+class ArchivedPart(_Archived):
+    """One post of an answer; `external` is None until it is posted."""
+
+    number: Count
+    token: Text | None = None
+    text: Text | None = None
+    state: PartState | Literal["expected"]
+    kind: PartKind | None = None
+    position: Count | None = None
+    external: External | None = None
+    answer_id: Id | None = None
+
+
+class ArchivedBlock(_Archived):
+    """What stands beside a message's content: a text, a file, a tool call or usage, in the order of `position`."""
+
+    id: Id
+    position: Count
+    block_type: Text
+    content: JsonObject
+    details: JsonObject = Field(default_factory=dict)
+    tool_call_id: Text | None = None
+    sha256: Sha256 | None = None
+    tokens: Int64 | None = None
+    model: Text | None = None
+    cost_usd: float | None = None
+    created_at: Instant
+
+
+class ArchivedFeedback(_Archived):
+    """What a person thinks of a message."""
+
+    id: Id
+    user_id: Text | None = None
+    agent_name: Text | None = None
+    rating: Int64 | None = None
+    thumb: Thumb | None = None
+    comment: Text | None = None
+    correction: Text | None = None
+    query: Text | None = None
+    response: Text | None = None
+    metadata: JsonObject = Field(default_factory=dict)
+    created_at: Instant
+
+
+class ArchivedApproval(_Archived):
+    """A question to people that an answer waits for, or waited for."""
+
+    id: Id
+    number: Count
+    outcome: Outcome | None = None
+    decided_by: Text | None = None
+    decided_at: Instant | None = None
+    created_at: Instant
+    expires_at: Instant
+
+
+class ArchivedAnswer(_Archived):
+    """The duty to answer a message, without its owner: who merges it takes over what was under way."""
+
+    id: Id
+    position: Count
+    key: tuple[Text, Text, Text, Text]
+    """Platform, workspace, channel, thread."""
+    state: AnswerState
+    tries: Count = 0
+    takeovers: Count = 0
+    ready_at: Instant
+    reason: Text | None = None
+    answer_message_id: Id | None = None
+    is_partial: bool = False
+    is_growing: bool = False
+    is_certain: bool = False
+    created_at: Instant
+    updated_at: Instant
+    approvals: list[ArchivedApproval] = Field(default_factory=list)
+
+
+class ArchivedMessage(_Archived):
+    """A message and all that belongs to it. `message.reactions` is empty: `reactions` says it, with their instants.
+
+    `wanted_from` is the platform and workspace from which its files are still to be fetched, those of `wanted`, which
+    counts attachments from 1.
+    """
+
+    message: Message
+    external: External | None = None
+    reactions: list[ArchivedReaction] = Field(default_factory=list)
+    """In the order in which they came; the last change of each."""
+    versions: list[ArchivedVersion] = Field(default_factory=list)
+    """Oldest first."""
+    parts: list[ArchivedPart] = Field(default_factory=list)
+    blocks: list[ArchivedBlock] = Field(default_factory=list)
+    feedback: list[ArchivedFeedback] = Field(default_factory=list)
+    """By `created_at`, then `id`."""
+    answer: ArchivedAnswer | None = None
+    """The answer that this message asks for."""
+    wanted: list[Count] = Field(default_factory=list)
+    wanted_from: tuple[Text, Text] | None = None
+
+
+class ArchivedThread(_Archived):
+    """A thread and all that belongs to it, or a further piece of a long one.
+
+    Of a thread in pieces each has the thread's own fields; `is_continuation` of all but the first.
+    """
+
+    id: Id
+    title: Text
+    user_id: Id | None = None
+    agent_name: Id | None = None
+    attributes: JsonObject = Field(default_factory=dict)
+    platforms: dict[Id, JsonObject] = Field(default_factory=dict)
+    parent_id: Id | None = None
+    forked_at: Count | None = None
+    created_at: Instant
+    updated_at: Instant
+    aliases: list[Id] = Field(default_factory=list)
+    """Sorted."""
+    messages: list[ArchivedMessage] = Field(default_factory=list)
+    """By sequence."""
+    is_continuation: bool = False
+
+    @property
+    def mark(self) -> "ArchiveMark":
+        """Where to read on after this piece."""
+        last = self.messages[-1].message.sequence if self.messages else 0
+        return ArchiveMark(self.id, last or 0)
+
+    @property
+    def files(self) -> list[str]:
+        """The hashes of the contents in the file store that it needs, each once, sorted."""
+        attached = {each.sha256 for one in self.messages for each in one.message.attachments if each.is_kept}
+        outputs = {each.sha256 for one in self.messages for each in one.blocks}
+        return sorted(sha256 for sha256 in attached | outputs if sha256 is not None)
+
+    def digest(self) -> str:
+        """Hash what a faithful copy has alike: all but when storage last wrote something, and who answers when."""
+        told = self.model_dump_json(
+            exclude={
+                "updated_at": True,
+                "is_continuation": True,
+                "messages": {"__all__": {"message": {"updated_at"}, "answer": {"ready_at", "updated_at", "takeovers"}}},
+            }
+        )
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveMark:
+    """The last thread that was read, and the last sequence of it."""
+
+    thread_id: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of a piece. `thread_id` is the thread that has its messages now."""
+
+    thread_id: str
+    is_new: bool
+    new_messages: int
+    changed_messages: int
+
+
+class Loose(_Archived):
+    """One thing that is kept beside threads, under the name that tells it from others of its kind.
+
+    `value` is an object as the contract's defaults keep it under that kind, so that every backend reads the same.
+    """
+
+    kind: LooseKind
+    key: Text
+    value: JsonObject
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [("kind", self.kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class LooseMark:
+    """The last loose thing that was read."""
+
+    kind: LooseKind
+    key: str

@@ -1,0 +1,1 @@
+"""Moving what is kept: JSONL files, copies between databases, Slack's own export, pages to read."""
