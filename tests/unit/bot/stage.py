@@ -26,7 +26,7 @@ from backscroll.testing.provider_contract.samples import arriving
 
 T = TypeVar("T")
 PATIENCE_S = 20.0
-LIMITS = Limits(lease_s=0.6, shutdown_grace_s=0)
+LIMITS = Limits(shutdown_grace_s=0)
 
 
 class GrowingPost(Stream):
