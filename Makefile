@@ -20,11 +20,15 @@ demo: $(STAMP) ## see a thread being kept, without a token; ARGS="discord --hand
 test: $(STAMP) ## run the tests, on a real PostgreSQL too; ARGS="tests/unit -k append"
 	@$(VENV)/bin/pytest $(ARGS)
 
-check: $(STAMP) ## check format, lint, types and the Dockerfile; ARGS="backscroll/bot" (ruff)
+# The oldest release that the manifests are for. The schemas come with the packages: nothing is fetched.
+KUBERNETES = 1.30
+check: $(STAMP) ## check format, lint, types and what deploys it; ARGS="backscroll/bot" (ruff)
 	@$(VENV)/bin/ruff format --check $(ARGS)
 	@$(VENV)/bin/ruff check $(ARGS)
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/hadolint Dockerfile
+	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	@$(VENV)/bin/kubernetes-validate --quiet --strict --kubernetes-version $(KUBERNETES) deploy/kubernetes.yaml
 
 bench: $(STAMP) ## measure against the raw drivers; ARGS="append"
 	@$(VENV)/bin/python -m benchmarks $(ARGS)

@@ -36,7 +36,7 @@ class Database(ABC):
     is_sqlite: bool
 
     def __init__(self, places: "Places") -> None:
-        self._places = places
+        self.places = places
         self._urls: dict[str, str] = {}
 
     async def url(self, size: Size) -> str:
@@ -90,7 +90,7 @@ class Sqlite(Database):
         shutil.rmtree(folder)
 
     async def _make(self, size: Size) -> str:
-        folder = self._places.folder / size.name
+        folder = self.places.folder / size.name
         folder.mkdir()
         return await self._fill(str(folder / "bench.db"), size)
 
@@ -107,15 +107,15 @@ class Postgresql(Database):
 
     async def drop(self, size: Size) -> None:
         del self._urls[size.name]
-        await self._places.server.drop_database(self._database(size))
+        await self.places.server.drop_database(self._database(size))
 
     async def _make(self, size: Size) -> str:
-        if size.is_shared and size.name in self._places.shared:
-            return self._places.shared[size.name]
-        await self._places.server.create_database(self._database(size))
-        url = await self._fill(self._places.server.url(self._database(size)), size)
+        if size.is_shared and size.name in self.places.shared:
+            return self.places.shared[size.name]
+        await self.places.server.create_database(self._database(size))
+        url = await self._fill(self.places.server.url(self._database(size)), size)
         if size.is_shared:
-            self._places.shared[size.name] = url
+            self.places.shared[size.name] = url
         return url
 
     def _database(self, size: Size) -> str:

@@ -59,6 +59,9 @@ class Scale:
     said: int = 2_000
     """Messages that people write to a bot, in a round."""
     said_steadily_s: int = 30
+    moved: int = 100_000
+    """Messages that are exported, imported and copied."""
+    transfer_rounds: int = 3
 
 
 FULL = Scale()
@@ -76,6 +79,8 @@ QUICK = Scale(
     settled=20_000,
     said=1_000,
     said_steadily_s=10,
+    moved=40_000,
+    transfer_rounds=1,
 )
 
 SMALL = Size("small", (Group(0, 1_000, 1),), SENTENCE, is_shared=True)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 from backscroll.adapters.events import Event, MessagePosted
+from backscroll.adapters.observing import Observer
 from backscroll.errors import AdapterError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
@@ -149,6 +150,14 @@ class Adapter(ABC):
     readers = 1
     """How many places of it may be read back at once."""
 
+    observer = Observer()
+    """Who is told of its connections and acknowledgements, which the adapter makes."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the platform's events reach us now, as far as anybody knows; asked while it is served."""
+        return True
+
     async def __aenter__(self) -> Self:
         """Connect.
 
@@ -173,6 +182,17 @@ class Adapter(ABC):
 
         Raises: AdapterError: the platform refuses, and asking again does not help.
         """
+
+    async def replay(self, payload: dict[str, Any], inbox: Inbox, at: datetime) -> None:
+        """Hand over once more what an event tells of that was put aside; call it inside `async with`, without `serve`.
+
+        The platform may be asked for names and places; it is acknowledged nothing. A repeat changes nothing.
+
+        Args: payload: as it was put aside. at: when; an event's own time goes before.
+        Raises: AdapterError: it is of a kind that cannot be played again. ValueError: it still cannot be understood, or
+            no storage could hold it. AdapterUnavailableError, StorageUnavailableError: nobody knows whether it is kept.
+        """
+        raise AdapterError(f"What {self.platform} delivers cannot be played again.")
 
     # What goes out
 

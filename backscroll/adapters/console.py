@@ -9,7 +9,6 @@ import codecs
 import concurrent.futures
 import contextlib
 import os
-import re
 import select
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import Self, TextIO, TypeVar
 
 from backscroll.adapters.base import Adapter, Inbox, Question, Verdict
 from backscroll.adapters.events import MessageDeleted, MessageEdited, MessagePosted, ReactionAdded
+from backscroll.adapters.printable import printable
 from backscroll.errors import AdapterError, AdapterUnavailableError, StorageUnavailableError
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Role, Thread, short_title
@@ -54,9 +54,6 @@ TOLD: dict[Verdict, str] = {
     "not_allowed": "You may not decide this.",
     "unknown": "Nobody waits for this any more.",
 }
-
-# Other control characters could move the cursor, set the title, or hide text.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class ConsoleAdapter(Adapter):
@@ -300,11 +297,6 @@ def _put(stream: TextIO | None, text: str) -> None:
     while data:
         select.select([], [stream], [])  # whoever shares it may have made it one that does not wait
         data = data[os.write(stream.fileno(), data[:CHUNK_BYTES]) :]
-
-
-def printable(text: str) -> str:
-    """Replace control characters but tab and line feed by U+FFFD."""
-    return _CONTROL.sub("\ufffd", text)
 
 
 def _asking(question: str) -> str:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from backscroll.adapters.base import Adapter
+from backscroll.adapters.observing import Observer
 from backscroll.bot.delivery import Delivery, Fill, Limits
 from backscroll.bot.handling import Handler
 from backscroll.bot.lease import Lease
@@ -40,8 +41,8 @@ class Answering:
 
     Leaving it stops: nothing more is taken, handlers may finish for `shutdown_grace_s`, then their answers wait again.
 
-    Args: fetch: gives the content of a message's file, as `Fetching.read`. fill: as `Delivery` has it. own_posts: where
-        its posts are remembered.
+    Args: fetch: gives the content of a message's file, as `Fetching.read`. fill, observer: as `Delivery` has
+        them. own_posts: where its posts are remembered.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Answering:
         fetch: Fetch | None = None,
         fill: Fill | None = None,
         own_posts: OwnPosts | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._provider = provider
         self._platforms = list(adapters)
@@ -74,6 +76,7 @@ class Answering:
             own_posts or OwnPosts(),
             self._lease,
             fill,
+            observer,
         )
         self._called = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -93,8 +96,7 @@ class Answering:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopped.set()
-        self._called.set()
+        self.stop_taking()
         try:
             await asyncio.wait([self._loops[0], *self._running.values()], timeout=self._limits.shutdown_grace_s)
         finally:
@@ -102,6 +104,11 @@ class Answering:
 
     def wake(self) -> None:
         """Look for answers that are due now."""
+        self._called.set()
+
+    def stop_taking(self) -> None:
+        """Take no more answers; those under way go on."""
+        self._stopped.set()
         self._called.set()
 
     async def drained(self) -> None:

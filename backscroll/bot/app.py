@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,10 @@ from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.bot.one_process import one_process
 from backscroll.bot.opening import make_attachments, make_provider
 from backscroll.bot.own_posts import OwnPosts
+from backscroll.bot.retention import Retention
+from backscroll.bot.watching.condition import Watch
+from backscroll.bot.watching.heartbeat import keep_beating
+from backscroll.bot.watching.starting import watching
 from backscroll.errors import AdapterError, StorageError, StorageUnavailableError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
@@ -61,13 +65,24 @@ async def run_bot(config: Config) -> None:
     async with AsyncExitStack() as stack:
         stopped = stack.enter_context(_signals())
         provider = make_provider(config.storage)
+        # First to start and last to stop, so that it shows a bot that waits, or ends.
+        watch = Watch(provider, platforms_of(config.adapters), stopped.is_set)
+        observer = await stack.enter_async_context(watching(config.watch, watch))
         stack.enter_context(one_process(provider))
         stack.push_async_callback(provider.close)
         attachments = make_attachments(config.storage, provider)
         stack.push_async_callback(attachments.close)
         if not await _until(stopped, _open(provider, attachments)):
             return
-        adapters, refused = await _connect(stack, make_adapters(config.adapters, provider))
+        watch.is_open = True
+        await stack.enter_async_context(_in_background(keep_beating(provider, observer)))
+        adapters, refused = dict[str, Adapter](), list[AdapterError]()
+        made = make_adapters(config.adapters, provider)
+        for adapter in made:
+            adapter.observer = observer
+        if not await _until(stopped, _connect(stack, made, adapters, refused)):
+            return
+        watch.adapters = adapters
         fetching, own_posts = Fetching(provider, adapters, attachments), OwnPosts()
         manager = ConversationManager(
             provider,
@@ -78,6 +93,7 @@ async def run_bot(config: Config) -> None:
             live_for=live_for(config.adapters),
             own_posts=own_posts,
             files=attachments.files,
+            observer=observer,
         )
         answering = Answering(
             provider,
@@ -88,12 +104,18 @@ async def run_bot(config: Config) -> None:
             fetch=fetching.read,
             fill=manager.fill,
             own_posts=own_posts,
+            observer=observer,
         )
         await stack.enter_async_context(fetching)
         await stack.enter_async_context(answering)
         sweeping, expiring = partial(_sweep, provider, attachments), partial(_expire, provider, answering)
         await stack.enter_async_context(_in_background(_every(SWEEP_EVERY_S, sweeping)))
         await stack.enter_async_context(_in_background(_every(EXPIRE_EVERY_S, expiring)))
+        if config.retention:
+            retention = Retention(config.retention, provider, attachments)
+            await stack.enter_async_context(_in_background(_every(SWEEP_EVERY_S, retention.carry_out)))
+        # While the adapters end, which may take seconds, no further handler begins.
+        await stack.enter_async_context(_in_background(_when(stopped, answering.stop_taking)))
         await _until(stopped, _serve(adapters.values(), manager, answering, refused))
 
 
@@ -111,6 +133,11 @@ def make_adapters(configs: AdapterConfigs, provider: StorageProvider) -> list[Ad
 
         adapters.append(DiscordAdapter(configs.discord, provider))
     return adapters
+
+
+def platforms_of(configs: AdapterConfigs) -> list[str]:
+    """Name the platforms that the configuration names."""
+    return [each.name for each in fields(configs) if getattr(configs, each.name) is not None]
 
 
 def live_for(configs: AdapterConfigs) -> dict[str, timedelta]:
@@ -163,24 +190,26 @@ async def _open(provider: StorageProvider, attachments: Attachments) -> None:
         await asyncio.sleep(RETRY_S)
 
 
-async def _connect(stack: AsyncExitStack, adapters: Iterable[Adapter]) -> tuple[dict[str, Adapter], list[AdapterError]]:
-    """Enter the adapters, and return those that their platforms took, and what the others said.
+async def _connect(
+    stack: AsyncExitStack, adapters: Iterable[Adapter], connected: dict[str, Adapter], refused: list[AdapterError]
+) -> None:
+    """Enter the adapters.
 
+    Args: connected: gets those that their platforms took. refused: gets what the others said.
     Raises: AdapterError: none was taken.
     """
-    connected: dict[str, Adapter] = {}
-    refused: dict[str, AdapterError] = {}
+    left: dict[str, AdapterError] = {}
     for adapter in adapters:
         try:
             connected[adapter.platform] = await stack.enter_async_context(adapter)
         except AdapterError as error:
-            refused[adapter.platform] = error
-    if connected or len(refused) > 1:  # of a single one the caller tells
-        for platform, refusal in refused.items():
+            left[adapter.platform] = error
+    if connected or len(left) > 1:  # of a single one the caller tells
+        for platform, refusal in left.items():
             log.error("%s is left: %s", platform, refusal)
+    refused.extend(left.values())
     if not connected:
-        raise next(iter(refused.values()))
-    return connected, list(refused.values())
+        raise refused[0]
 
 
 async def _serve(
@@ -256,6 +285,11 @@ async def _until(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> b
         return doing.done()
     finally:
         await _cancel(doing, stopping)
+
+
+async def _when(stopped: asyncio.Event, step: Callable[[], None]) -> None:
+    await stopped.wait()
+    step()
 
 
 @asynccontextmanager

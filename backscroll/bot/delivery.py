@@ -9,9 +9,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from backscroll.adapters.base import Adapter
+from backscroll.adapters.observing import Observer
 from backscroll.bot.desk import AnswerDesk, close_approvals
 from backscroll.bot.ending import HandlerError, Suspended
 from backscroll.bot.growing import Growing
@@ -20,6 +22,8 @@ from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.sending import Sender, posts_of, until_kept
 from backscroll.bot.turn import Surroundings, Turn, make_turn
+from backscroll.bot.watching.answers import observed_run, tell_end
+from backscroll.bot.watching.logs import about
 from backscroll.errors import AdapterError, AdapterUnavailableError, AnswerLostError, FileGoneError, StorageError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ThreadKey
@@ -60,7 +64,8 @@ class Limits:
 class Delivery:
     """Brings answers that this process holds to their end.
 
-    Args: fill: keeps what stands in a thread that was begun without us, as `ConversationManager.fill`.
+    Args: fill: keeps what stands in a thread that was begun without us, as `ConversationManager.fill`. observer: is
+        told of the handler's runs and of the answers' ends.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Delivery:
         own_posts: OwnPosts,
         lease: Lease,
         fill: Fill | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._provider = provider
         self._adapters = adapters
@@ -86,6 +92,7 @@ class Delivery:
         self._own_posts = own_posts
         self._lease = lease
         self._fill = fill
+        self._observer = observer or Observer()
         self._told_at: dict[str, float] = {}
 
     async def deliver(self, answer: Answer) -> None:
@@ -93,10 +100,12 @@ class Delivery:
 
         Raises: BrokenPipeError: nobody is there any more to whom the adapter could post it.
         """
-        try:
-            await self._go_on(answer)
-        except AnswerLostError:
-            log.warning("Answer %s was taken over by another process, or its thread was deleted.", answer.id)
+        ids = {"answer_id": answer.id, "thread_id": answer.thread_id, "platform": answer.key.platform}
+        with about(**ids, attempt=answer.tries + 1):
+            try:
+                await self._go_on(answer)
+            except AnswerLostError:
+                log.warning("Answer %s was taken over by another process, or its thread was deleted.", answer.id)
 
     async def _go_on(self, answer: Answer) -> None:
         sender = self._sender(answer)
@@ -163,6 +172,9 @@ class Delivery:
                 await self._complete(sender, message, growing)
 
     async def _run(self, sender: Sender, turn: Turn, show: Show | None = None) -> Message | None:
+        return await observed_run(self._observer, sender.answer, self._run_handler(sender, turn, show))
+
+    async def _run_handler(self, sender: Sender, turn: Turn, show: Show | None) -> Message | None:
         desk = AnswerDesk(sender, turn, closing_s=self._limits.handler_timeout_s / 2)
         turn, show = replace(turn, desk=desk), desk.watching(show)
         try:
@@ -212,7 +224,7 @@ class Delivery:
         """
         sending = growing.finish(parts) if growing else sender.send(parts, look=look)
         if await self._tried(sender.answer, sending):
-            await self._finish(sender.answer, "failed" if reason else "sent", reason)
+            await self._finish(sender.answer, "failed" if reason else "sent", reason, sender.asked_at)
 
     async def _tried(self, answer: Answer, step: Awaitable[object]) -> bool:
         """Take a step on the platform; False when the answer was given back, or ended, because of what it said."""
@@ -283,8 +295,11 @@ class Delivery:
         except (AdapterError, StorageError) as error:
             log.info("Answer %s is skipped, and may still be announced: %s", answer.id, error.message)
 
-    async def _finish(self, answer: Answer, state: FinalState, reason: str | None) -> None:
+    async def _finish(
+        self, answer: Answer, state: FinalState, reason: str | None, asked_at: datetime | None = None
+    ) -> None:
         await until_kept(self._provider.finish_answer, answer.id, self._owner, state, reason=reason)
+        tell_end(self._observer, answer, state, asked_at)
 
     async def _give_back(
         self, answer: Answer, delay_s: float, reason: str, *, counts: bool, is_certain: bool = False

@@ -22,11 +22,13 @@ from backscroll.adapters.events import (
     ReactionsCleared,
     ThreadChanged,
 )
+from backscroll.adapters.observing import Observer
 from backscroll.bot.approvals import Approvers, Deciding
 from backscroll.bot.backfill import Backfill, May, what_may_ask
 from backscroll.bot.conversations import Conversations
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import CONTEXTS
+from backscroll.bot.watching.events import KEPT, Kept, observed
 from backscroll.errors import EchoPendingError
 from backscroll.storage.files import FileStore
 from backscroll.storage.keys import ChannelMove, ExternalId, ThreadKey, place_fields
@@ -88,7 +90,7 @@ class ConversationManager(Conversations):
     Args: asked: called after a message was kept that asks for an answer. files_changed: called after one that brings
         files to fetch, or takes files away. adapters: whose history may be read. live_for: as `Backfill` has it.
         own_posts: what this process posted; the echoes of it change nothing. files: where contents lie; None means
-            where the provider says.
+            where the provider says. observer: is told what becomes of the events.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class ConversationManager(Conversations):
         live_for: Mapping[str, timedelta] | None = None,
         own_posts: OwnPosts | None = None,
         files: FileStore | None = None,
+        observer: Observer | None = None,
     ) -> None:
         super().__init__(provider, files)
         self._policy = policy or Policy()
@@ -111,6 +114,7 @@ class ConversationManager(Conversations):
         self._backfill = Backfill(provider, adapters or {}, live_for or {})
         self._can_read_back = bool(adapters)
         self._own_posts = own_posts or OwnPosts()
+        self._observer = observer or Observer()
 
     async def record(self, event: Event) -> None:
         """Keep an event; when this returns, it is committed. A repeat changes nothing.
@@ -123,9 +127,12 @@ class ConversationManager(Conversations):
 
         Raises: StorageUnavailableError: it is not kept, or nobody knows. ValueError: no backend could hold it.
         """
+        await observed(self._observer, event, self._record(event))
+
+    async def _record(self, event: Event) -> Kept:
         match event:
             case MessagePosted():
-                await self._record_message(event, self._policy.asks(event))
+                return await self._record_message(event, self._policy.asks(event))
             case MessageEdited(key, external, text, edited_at, is_direct):
                 # What people say where the bot takes no part is not kept, not even until its message comes.
                 only_in = key.alias if self._policy.record == "joined" and not is_direct else None
@@ -144,17 +151,24 @@ class ConversationManager(Conversations):
                 await self._delete_place(event)
             case ChannelMove():
                 await self.provider.move_channel(event)
+        return KEPT
 
     async def reject(self, platform: str, reason: str, payload: dict[str, Any]) -> None:
         """Put an event aside that could not be understood."""
         await self.provider.reject_event(platform, reason, payload)
+        self._observer.event_rejected(platform)
 
     async def catch_up(self, platform: str, workspace: str) -> None:
         """Keep what the workspace's live threads said while nobody listened, and answer what was asked.
 
         Raises: AdapterUnavailableError, StorageUnavailableError: the rest is read by the next call.
         """
-        await self._backfill.catch_up(platform, workspace, self._keep_late)
+        try:
+            await self._backfill.catch_up(platform, workspace, self._keep_late)
+        except Exception:
+            self._observer.caught_up(platform, is_done=False)
+            raise
+        self._observer.caught_up(platform, is_done=True)
 
     async def keep_watermark(self, platform: str, workspace: str, at: datetime | None = None) -> None:
         """Note that all that was said in a workspace until an instant, None is now, is kept, or will be delivered."""
@@ -236,7 +250,7 @@ class ConversationManager(Conversations):
             await self.record(event)
             return False
         asks = self._asks_late(event, may)
-        await self._record_message(event, asks)
+        await observed(self._observer, event, self._record_message(event, asks))
         return asks == "yes"
 
     def _asks_late(self, event: MessagePosted, may: May) -> Asks:
@@ -254,10 +268,10 @@ class ConversationManager(Conversations):
             arrivals.append(self._arrival(each, asks))
         return arrivals
 
-    async def _record_message(self, event: MessagePosted, asks: Asks) -> None:
+    async def _record_message(self, event: MessagePosted, asks: Asks) -> Kept:
         is_echo = event.author_kind == "self" and not event.is_late
         if is_echo and await self._own_posts.is_known(event.key, event.external, ECHO_WAIT_S):
-            return
+            return ("repeated", None)
         earlier: list[MessagePosted] | None = []
         may_join = self._can_read_back and asks == "yes" and event.is_reply
         if may_join and not await self.provider.is_joined(event.key.alias):
@@ -272,13 +286,14 @@ class ConversationManager(Conversations):
         arrival = self._arrival(event, asks, title=title, is_partial=is_partial)
         recorded = await self._record_patiently(arrival, before)
         if recorded is None:
-            return
+            return ("ignored", None)
         if event.edited_at is not None:
             await self._apply_edit(event, event.edited_at, recorded.message)
         if recorded.asked or any(each.asks != "no" for each in before):
             self._asked()
         if arrival.fetches or any(each.fetches for each in before):
             self._files_changed()
+        return ("kept" if recorded.is_new else "repeated", recorded.thread_id)
 
     async def _apply_edit(self, event: MessagePosted, edited_at: datetime, kept: Message) -> None:
         """Let a message that is kept say what it says by now, unless it was us who edited it, or it says so already."""

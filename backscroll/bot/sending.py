@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from backscroll.adapters.base import Adapter, Question
@@ -52,6 +53,8 @@ class Sender:
     owner: str
     own_posts: OwnPosts
     lease: Lease
+    asked_at: datetime | None = field(default=None, init=False)
+    """When the question was written on the platform, where it is at hand."""
     _question: Question | None = field(default=None, init=False, repr=False)
 
     @property
@@ -119,7 +122,7 @@ class Sender:
 
     def take_question(self, message: Message) -> Question:
         """Take the message that is answered, which is at hand."""
-        external = ExternalId.of_message(message.platforms, {})
+        self.asked_at, external = message.created_at, ExternalId.of_message(message.platforms, {})
         author_id, title = (message.source or {}).get("id"), short_title(message.text) or ""
         self._question = Question(self.key, external, author_id, title, is_command="command" in message.attributes)
         return self._question

@@ -6,20 +6,68 @@ An error is printed as its fact and its hint, never as a traceback. Exit codes: 
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from backscroll.cli import running
+from backscroll.cli import (
+    answers,
+    copying,
+    database,
+    docker,
+    events,
+    finding,
+    forgetting,
+    health,
+    moving,
+    pages,
+    running,
+    showing,
+)
 from backscroll.cli.options import ADAPTER, CONFIGURATION, STORAGE, UNEXPECTED, tell
 from backscroll.errors import AdapterError, ConfigError, StorageError, named
 
-app = typer.Typer(help="Chat bots whose conversations are kept.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
-BOT = "The bot"
+BOT, KEPT, MOVING, OPERATING = "The bot", "What is kept", "Moving", "Operating"
 
 app.command(rich_help_panel=BOT)(running.run)
 app.command(rich_help_panel=BOT)(running.check)
 app.command(rich_help_panel=BOT)(running.demo)
+app.command(rich_help_panel=KEPT)(finding.threads)
+app.command(rich_help_panel=KEPT)(showing.show)
+app.command(rich_help_panel=KEPT)(finding.search)
+app.command(rich_help_panel=KEPT)(finding.stats)
+app.add_typer(answers.app, name="answers", rich_help_panel=KEPT)
+app.add_typer(events.app, name="events", rich_help_panel=KEPT)
+app.command(rich_help_panel=KEPT)(forgetting.forget)
+app.command(rich_help_panel=MOVING)(moving.export)
+app.add_typer(moving.importing, name="import", rich_help_panel=MOVING)
+app.command(rich_help_panel=MOVING)(copying.copy)
+app.command(rich_help_panel=MOVING)(pages.html)
+app.command(rich_help_panel=OPERATING)(docker.docker_setup)
+app.command(rich_help_panel=OPERATING)(docker.docker_stop)
+app.command(rich_help_panel=OPERATING)(health.health)
+app.add_typer(database.app, name="db", rich_help_panel=OPERATING)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"backscroll {version('backscroll')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the release and exit.")
+    ] = False,
+) -> None:
+    """Chat bots whose conversations are kept.
+
+    Every command has its own --help. Without --config they read config.yaml of this directory.
+    """
 
 
 def main() -> None:

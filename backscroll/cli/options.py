@@ -14,16 +14,18 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from backscroll.adapters.printable import printable
 from backscroll.bot.config import StorageConfig, load_storage
 from backscroll.bot.one_process import one_process
 from backscroll.bot.opening import make_attachments, make_provider
-from backscroll.errors import BackscrollError, named
+from backscroll.errors import BackscrollError, StorageRefusedError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.store import ThreadStore
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,8 +43,16 @@ ConfigFile = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="BACKSCROLL_CONFIG", help="The configuration file.", metavar="FILE"),
 ]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--url", help="The database to work on, in place of the configuration's.", metavar="URL"),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to stderr.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, for programs to read.")]
+
+
+Opens = Literal["made", "ready", "as_it_is"]
+"""How a command wants its storage: made or brought up to date where need be; there, and up to date; however it is."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +63,76 @@ class Storage:
     attachments: Attachments
 
 
-def with_storage(config: Path, work: Callable[[Storage], Coroutine[Any, Any, T]], *, writes: bool = False) -> T:
+def with_storage(
+    config: Path,
+    work: Callable[[Storage], Coroutine[Any, Any, T]],
+    *,
+    writes: bool = False,
+    opens: Opens | None = None,
+    url: str | None = None,
+) -> T:
     """Open the storage that a configuration names, do the work on it, and close it again.
 
     The rest of the configuration is not read. It is not waited for a storage that does not answer.
 
-    Args: writes: whether the work changes anything; a storage that takes one process then has to be free.
+    Args: writes: whether the work changes anything; a storage that takes one process then has to be free. opens: None
+        means `made` for work that writes, else `ready`. url: names the storage in place of the configuration.
     Raises: ConfigError, StorageError.
     """
+    opens = opens or ("made" if writes else "ready")
+    if url is not None:
+        return asyncio.run(finish(work_on(lambda: _at(url), work, writes, opens)))
     storage = load_storage(config)
     with naming_the_provider(storage):
-        return asyncio.run(finish(_work(storage, work, writes)))
+        return asyncio.run(finish(work_on(lambda: _configured(storage), work, writes, opens)))
 
 
-async def _work(config: StorageConfig, work: Callable[[Storage], Coroutine[Any, Any, T]], writes: bool) -> T:
+def _at(url: str) -> Storage:
+    provider = ThreadStore(url).provider
+    return Storage(provider, Attachments(provider))
+
+
+def _configured(config: StorageConfig) -> Storage:
+    provider = make_provider(config)
+    return Storage(provider, make_attachments(config, provider))
+
+
+async def work_on(
+    make: Callable[[], Storage], work: Callable[[Storage], Coroutine[Any, Any, T]], writes: bool, opens: Opens
+) -> T:
+    """Make a storage, open it, do the work on it, and close it again; arguments and errors as `with_storage`."""
     async with AsyncExitStack() as stack:
-        provider = make_provider(config)
+        storage = make()
         if writes:
-            stack.enter_context(one_process(provider))
-        stack.push_async_callback(provider.close)
-        attachments = make_attachments(config, provider)
-        stack.push_async_callback(attachments.close)
-        await provider.initialize()
-        return await work(Storage(provider, attachments))
+            stack.enter_context(one_process(storage.provider))
+        stack.push_async_callback(storage.provider.close)
+        stack.push_async_callback(storage.attachments.close)
+        if opens == "ready":
+            await _must_be_ready(storage.provider)
+        if opens != "as_it_is":
+            await storage.provider.initialize()
+        return await work(storage)
+
+
+async def _must_be_ready(provider: StorageProvider) -> None:
+    """Refuse a database that `initialize` would make or change.
+
+    Raises: StorageRefusedError: it is not there, or was written by an older release. SchemaTooNewError: by a newer one.
+    """
+    versions = await provider.schema_version() if provider.supports_export else None
+    here, known = versions or (0, 0)
+    if here > known:
+        await provider.check()  # which says so
+    if here == known:
+        return
+    name = ThreadStore(provider=provider).database_url or "The storage"
+    if here == 0:
+        fact = f"{name} has no tables of Backscroll's."
+        raise StorageRefusedError(fact, "Check the URL; `backscroll db upgrade`, or the bot's first start, makes them.")
+    raise StorageRefusedError(
+        f"{name} has a schema of version {here}; this release works on version {known}.",
+        "`backscroll db upgrade` brings it up to date; so does the bot's next start.",
+    )
 
 
 @contextmanager
@@ -136,6 +193,6 @@ def log_to_stderr(verbose: bool) -> None:
 
 def tell(message: str, hint: str) -> None:
     """Print an error: its fact, and its hint below."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
     if hint:
-        typer.echo(f"  {hint}", err=True)
+        typer.echo(f"  {printable(hint)}", err=True)

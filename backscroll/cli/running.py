@@ -17,6 +17,7 @@ from backscroll.bot.config import DEFAULT_HANDLER, Config, load_config
 from backscroll.bot.config.faults import Faults
 from backscroll.bot.config.user_code import load_handler, make_importable
 from backscroll.bot.opening import make_attachments, make_provider
+from backscroll.bot.watching.logs import set_up
 from backscroll.cli.options import (
     ADAPTER,
     DEFAULT_CONFIG,
@@ -49,6 +50,7 @@ def run(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None:
     """Run the bot until Ctrl-C, SIGTERM, or the end of what it listens to."""
     log_to_stderr(verbose)
     loaded = load_config(config)
+    set_up(loaded.logs, verbose=verbose)
     with naming_the_provider(loaded.storage):
         asyncio.run(finish(run_bot(loaded)))
 

@@ -7,10 +7,13 @@ Proved by `tests/contract/test_archives.py` and `tests/unit/storage/test_archive
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from backscroll.storage.blocks import LIMIT_COST_USD
+from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.loose import checked_value
 from backscroll.storage.models import (
     Content,
     Count,
@@ -24,9 +27,32 @@ from backscroll.storage.models import (
 )
 from backscroll.storage.records import AnswerState, Outcome, PartKind, PartState
 from backscroll.storage.thumbs import Thumb
+from backscroll.storage.values import canonical_json
 
-External = tuple[Text, Text, Text, Text]
+_FARTHEST = 10_000
+"""Sequences that a message may lie behind its thread's last, at most: some may be missing, but not all."""
+
+_INT32 = 2**31 - 1
+
+
+def _check_external(parts: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
+    ExternalId(*parts)
+    return parts
+
+
+def _check_key(parts: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
+    ThreadKey(*parts)
+    return parts
+
+
+External = Annotated[tuple[Text, Text, Text, Text], AfterValidator(_check_external)]
 """Platform, workspace, channel and id of a message, as `ExternalId` has them."""
+
+Key = Annotated[tuple[Text, Text, Text, Text], AfterValidator(_check_key)]
+"""Platform, workspace, channel and thread, as `ThreadKey` has them."""
+
+Small = Annotated[int, Field(ge=0, le=_INT32)]
+Position = Annotated[int, Field(ge=-_INT32, le=_INT32)]
 
 LooseKind = Literal[
     "lost_thread",
@@ -41,6 +67,9 @@ LooseKind = Literal[
 ]
 """What is kept beside threads; `value` and `item` are those of `set` and `append`, as people and adapters use them."""
 
+LOOSE_KINDS: tuple[LooseKind, ...] = get_args(LooseKind)
+"""All kinds, in the order in which they are read."""
+
 
 class _Archived(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
@@ -49,8 +78,16 @@ class _Archived(BaseModel):
         return [("id", getattr(self, "id", None))]
 
 
+def _check_once(where: str, names: list[Any]) -> None:
+    if len(set(names)) < len(names):
+        raise ValueError(f"{where} have one name twice")
+
+
 class ArchivedReaction(_Archived):
-    """One user's one emoji, also one that was taken off: `removed_at` says when."""
+    """One user's one emoji, also one that was taken off: `removed_at` says when.
+
+    `event_at` is its last event's; None for one that came with its message. `created_at` is as far as it is known.
+    """
 
     emoji: Id
     user_id: Id
@@ -67,23 +104,26 @@ class ArchivedVersion(_Archived):
 
 
 class ArchivedPart(_Archived):
-    """One post of an answer; `external` is None until it is posted."""
+    """One post of an answer; `external` is None until it is posted. Without a text it says nothing any more."""
 
-    number: Count
+    number: Small
     token: Text | None = None
     text: Text | None = None
     state: PartState | Literal["expected"]
     kind: PartKind | None = None
-    position: Count | None = None
+    position: Small | None = None
     external: External | None = None
     answer_id: Id | None = None
 
 
 class ArchivedBlock(_Archived):
-    """What stands beside a message's content: a text, a file, a tool call or usage, in the order of `position`."""
+    """What stands beside a message's content: a text, a file, a tool call or usage, in the order of `position`.
+
+    What a fork copied has neither tokens nor a cost: they count where they were spent.
+    """
 
     id: Id
-    position: Count
+    position: Position
     block_type: Text
     content: JsonObject
     details: JsonObject = Field(default_factory=dict)
@@ -91,7 +131,7 @@ class ArchivedBlock(_Archived):
     sha256: Sha256 | None = None
     tokens: Int64 | None = None
     model: Text | None = None
-    cost_usd: float | None = None
+    cost_usd: Annotated[float, Field(ge=0, le=LIMIT_COST_USD)] | None = None
     created_at: Instant
 
 
@@ -101,7 +141,7 @@ class ArchivedFeedback(_Archived):
     id: Id
     user_id: Text | None = None
     agent_name: Text | None = None
-    rating: Int64 | None = None
+    rating: Annotated[int, Field(ge=1, le=5)] | None = None
     thumb: Thumb | None = None
     comment: Text | None = None
     correction: Text | None = None
@@ -115,7 +155,7 @@ class ArchivedApproval(_Archived):
     """A question to people that an answer waits for, or waited for."""
 
     id: Id
-    number: Count
+    number: Small
     outcome: Outcome | None = None
     decided_by: Text | None = None
     decided_at: Instant | None = None
@@ -127,12 +167,11 @@ class ArchivedAnswer(_Archived):
     """The duty to answer a message, without its owner: who merges it takes over what was under way."""
 
     id: Id
-    position: Count
-    key: tuple[Text, Text, Text, Text]
-    """Platform, workspace, channel, thread."""
+    position: Small
+    key: Key
     state: AnswerState
-    tries: Count = 0
-    takeovers: Count = 0
+    tries: Small = 0
+    takeovers: Small = 0
     ready_at: Instant
     reason: Text | None = None
     answer_message_id: Id | None = None
@@ -154,7 +193,7 @@ class ArchivedMessage(_Archived):
     message: Message
     external: External | None = None
     reactions: list[ArchivedReaction] = Field(default_factory=list)
-    """In the order in which they came; the last change of each."""
+    """In the order in which they came, those that were taken off anywhere; the last change of each."""
     versions: list[ArchivedVersion] = Field(default_factory=list)
     """Oldest first."""
     parts: list[ArchivedPart] = Field(default_factory=list)
@@ -163,8 +202,19 @@ class ArchivedMessage(_Archived):
     """By `created_at`, then `id`."""
     answer: ArchivedAnswer | None = None
     """The answer that this message asks for."""
-    wanted: list[Count] = Field(default_factory=list)
+    wanted: list[Small] = Field(default_factory=list)
     wanted_from: tuple[Text, Text] | None = None
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        _check_once("reactions", [(one.emoji, one.user_id) for one in self.reactions])
+        _check_once("parts", [one.number for one in self.parts])
+        for name in ("id", "position", "tool_call_id"):
+            _check_once("blocks", [each for one in self.blocks if (each := getattr(one, name)) is not None])
+        _check_once("feedback", [one.id for one in self.feedback])
+        if (self.wanted_from is None) != (not self.wanted):
+            raise ValueError("wanted and wanted_from go together")
+        return self
 
 
 class ArchivedThread(_Archived):
@@ -189,6 +239,12 @@ class ArchivedThread(_Archived):
     """By sequence."""
     is_continuation: bool = False
 
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        _check_once("messages", [one.message.id for one in self.messages])
+        _check_once("messages", [one.external for one in self.messages if one.external is not None])
+        return self
+
     @property
     def mark(self) -> "ArchiveMark":
         """Where to read on after this piece."""
@@ -203,15 +259,25 @@ class ArchivedThread(_Archived):
         return sorted(sha256 for sha256 in attached | outputs if sha256 is not None)
 
     def digest(self) -> str:
-        """Hash what a faithful copy has alike: all but when storage last wrote something, and who answers when."""
-        told = self.model_dump_json(
-            exclude={
-                "updated_at": True,
-                "is_continuation": True,
-                "messages": {"__all__": {"message": {"updated_at"}, "answer": {"ready_at", "updated_at", "takeovers"}}},
-            }
-        )
-        return hashlib.sha256(told.encode()).hexdigest()
+        """Hash what a faithful copy has alike on every backend.
+
+        That is all but when storage last wrote something, who answers when, the instants between a reaction's first and
+        its last event, and the places of those that were taken off. An answer that was being made waits in a copy.
+        """
+        told = self.model_dump(mode="json", exclude={"updated_at", "is_continuation"})
+        for each in told["messages"]:
+            del each["message"]["updated_at"]
+            events = [[one["emoji"], one["user_id"], one["event_at"]] for one in each["reactions"]]
+            gone = [one["removed_at"] is not None for one in each["reactions"]]
+            each["reactions"] = [event for event, is_gone in zip(events, gone, strict=True) if not is_gone]
+            each["removed"] = sorted(event for event, is_gone in zip(events, gone, strict=True) if is_gone)
+            for part in each["parts"]:
+                part |= {"text": part["text"] or "", "kind": part["kind"] or "text"}
+            if answer := each["answer"]:
+                answer["state"] = "waiting" if answer["state"] == "running" else answer["state"]
+                for name in ("ready_at", "updated_at", "takeovers"):
+                    del answer[name]
+        return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +286,11 @@ class ArchiveMark:
 
     thread_id: str
     sequence: int
+
+
+def next_sequence(last: int, wanted: int | None) -> int:
+    """Return the sequence that a message gets in a thread: the archive's where that is near behind the last."""
+    return wanted if wanted is not None and last < wanted <= last + _FARTHEST else last + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +306,17 @@ class Merged:
 class Loose(_Archived):
     """One thing that is kept beside threads, under the name that tells it from others of its kind.
 
-    `value` is an object as the contract's defaults keep it under that kind, so that every backend reads the same.
+    `value` is what `loose.py` says of its kind, as the defaults keep it, so that every backend reads the same.
     """
 
     kind: LooseKind
     key: Text
-    value: JsonObject
+    value: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _check_value(self) -> Self:
+        object.__setattr__(self, "value", checked_value(self.kind, self.key, self.value))
+        return self
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("kind", self.kind)]

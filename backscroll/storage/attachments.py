@@ -1,17 +1,18 @@
 """Between messages and the file store: contents go in before their rows, and out after the last row that needs them.
 
-Proved by `tests/contract/test_files.py`.
+Proved by `tests/contract/test_files.py` and `test_archives.py`.
 """
 
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from backscroll.errors import StorageError
+from backscroll.storage.archive import ArchivedThread
 from backscroll.storage.files import FileStore, Held, LocalFiles, Owner
 from backscroll.storage.models import Attachment, Message, file_location
 from backscroll.storage.provider import StorageProvider
@@ -130,6 +131,32 @@ class Attachments:
         """
         return await self._tasks.run(self._write_output(output, commit))
 
+    async def write_archive(
+        self,
+        pieces: Iterable[ArchivedThread],
+        contents: Callable[[str], Awaitable[AsyncIterator[bytes] | None]],
+        commit: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Store the contents that pieces of an archive need, then run `commit`, which merges the pieces.
+
+        A content that is stored is held; any other is put as `contents` gives it, of any size. One that nobody has is
+        passed over: its message then has a file that cannot be read. Runs to its end also when the caller is cancelled.
+
+        Args: contents: gives the content of a SHA-256 in chunks; None where it is not to be had.
+        Raises: ValueError: a content has another hash; nothing is merged. What `contents` and `commit` raise.
+        """
+        needed = sorted({sha256 for piece in pieces for sha256 in piece.files})
+        if not needed:
+            return await commit()
+        return await self._tasks.run(self._write_archive(needed, contents, commit))
+
+    async def open_content(self, sha256: str) -> AsyncGenerator[bytes, None] | None:
+        """Return a stored content in chunks of at most 1 MiB; None when the file store does not have it.
+
+        Who may stop before its end closes it.
+        """
+        return self.files.stream(sha256) if await self.files.exists(sha256) else None
+
     async def read_output(self, sha256: str) -> bytes | None:
         """Return what a tool gave; None when the file store does not have it."""
         return await self.files.read(sha256)
@@ -180,6 +207,28 @@ class Attachments:
         for attachment in bringing:
             attachment.content = None
         return result
+
+    async def _write_archive(
+        self,
+        needed: list[str],
+        contents: Callable[[str], Awaitable[AsyncIterator[bytes] | None]],
+        commit: Callable[[], Awaitable[T]],
+    ) -> T:
+        await self._claim()
+        held: list[Held] = []
+        try:
+            for sha256 in needed:
+                known = await self.files.hold(sha256)
+                content = await contents(sha256) if known is None else None
+                if content is not None:
+                    known = await self.files.put_own(content)
+                held += [] if known is None else [known]
+                if known is not None and known.sha256 != sha256:
+                    raise ValueError(f"the content of file {sha256} has another hash: {known.sha256}")
+            return await commit()
+        finally:
+            for each in held:
+                await self._settle(each)
 
     async def _write_output(self, output: bytes, commit: Callable[[Held], Awaitable[T]]) -> T:
         await self._claim()

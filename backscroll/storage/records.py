@@ -105,6 +105,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """How many answers are in one state, and how long ago the oldest was asked for; None where there is none."""
+
+    count: int
+    oldest_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How busy a storage's connections are: how many are open, at work, and allowed; and how many writes wait."""
+
+    open: int
+    busy: int
+    most: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One post of an answer. `number` counts from 1; `token` travels with the post, so that it can be found again.
 

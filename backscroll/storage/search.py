@@ -162,6 +162,11 @@ class Pattern:
         self.finds_nothing = not query
         self._left_s = PATTERN_TIMEOUT_S
 
+    def span(self, text: str) -> tuple[int, int] | None:
+        """Return where in one text the pattern fits first, or None."""
+        found = self._pattern.search(text[:SEARCHED_LENGTH])
+        return None if found is None else (found.start(), found.end())
+
     async def fitting(self, texts: Iterable[tuple[str, str]]) -> set[str]:
         """Return the names of those `(name, text)` whose text fits.
 

@@ -166,7 +166,9 @@ def clean_object(value: Any, where: str = "value", depth: int = JSON_DEPTH) -> d
 
 
 def to_json(value: Any) -> str:
-    """Write JSON as it is stored: compact, order kept."""
+    """Write JSON as it is stored: compact, order kept; most of it is empty."""
+    if not value and isinstance(value, dict | list):
+        return "{}" if isinstance(value, dict) else "[]"
     return _JSON.encode(value)
 
 

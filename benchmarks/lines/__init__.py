@@ -9,6 +9,7 @@ from benchmarks.lines.bulk import bulk
 from benchmarks.lines.memory import memory
 from benchmarks.lines.reads import find, newest, recent
 from benchmarks.lines.slack import slack
+from benchmarks.lines.transfer import transfer
 from benchmarks.measure import Line
 from benchmarks.sizes import Scale
 
@@ -23,4 +24,5 @@ GROUPS: dict[str, Group] = {
     "memory": memory,
     "agents": agents,
     "slack": slack,
+    "transfer": transfer,
 }

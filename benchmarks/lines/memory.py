@@ -46,7 +46,7 @@ async def _pass_on(url: str, options: dict[str, Any], count: int) -> list[float]
         for number in numbers:
             await store.add_message(threads[number % THREAD_COUNT].id, Message(role="user", content=TEXT))
             if next(done) % STEP_COUNT == 0:
-                looks.append(_megabytes())
+                looks.append(megabytes())
 
     async with ThreadStore(url, **options) as store:
         threads = await asyncio.gather(*(store.save(Thread()) for _ in range(THREAD_COUNT)))
@@ -54,6 +54,7 @@ async def _pass_on(url: str, options: dict[str, Any], count: int) -> list[float]
     return looks
 
 
-def _megabytes() -> float:
+def megabytes() -> float:
+    """Return how much memory this process has in use."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1_000_000

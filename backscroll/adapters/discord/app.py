@@ -6,11 +6,11 @@ Proved by `tests/scenario/test_discord_gateway.py` and `test_discord_history.py`
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from backscroll.adapters.base import Adapter, Inbox, IsKept, Question, Stream
 from backscroll.adapters.discord.api import PORTAL, DiscordApi, TokenRefusedError
@@ -54,6 +54,7 @@ class DiscordAdapter(Adapter):
 
     def __init__(self, settings: DiscordSettings, storage: Primitives) -> None:
         self._settings = settings
+        self._gateway: Gateway | None = None
         self._api = DiscordApi(settings.token, settings.api_base_url)
         self._places = PlaceBook(self._api)
         self._nonces = Nonces()
@@ -90,6 +91,11 @@ class DiscordAdapter(Adapter):
     ) -> None:
         await self._api.__aexit__(kind, error, trace)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether something was heard over the gateway lately."""
+        return self._gateway is not None and self._gateway.is_open
+
     async def check(self) -> None:
         """Ask Discord for the token's sake, and whether the bot may read what people write."""
         us = await self._api.us()
@@ -107,18 +113,8 @@ class DiscordAdapter(Adapter):
         if not self._settings.message_content:
             log.warning("Discord shows the bot what people write only in direct messages, mentions and commands.")
         catching_up = CatchingUp(inbox, self._commands)
-        receiver = Receiver(
-            inbox,
-            self._api,
-            self._places,
-            self._chains,
-            self._commands,
-            Approvals(self._api, self._lanes, inbox),
-            self._nonces,
-            self._lanes,
-            catching_up.note_gap,
-        )
-        gateway = Gateway(self._api, self._settings, receiver.take, self._places.use)
+        receiver = self._receiver(inbox, catching_up.note_gap)
+        self._gateway = gateway = Gateway(self._api, self._settings, receiver.take, self._places.use)
         work = [
             asyncio.ensure_future(gateway.run()),
             asyncio.ensure_future(catching_up.run(gateway, receiver)),
@@ -131,7 +127,15 @@ class DiscordAdapter(Adapter):
                 task.cancel()
             await asyncio.wait(work)
             await receiver.close()
-            self._chains.inbox = self._commands.inbox = None
+            self._chains.inbox = self._commands.inbox = self._gateway = None
+
+    async def replay(self, payload: dict[str, Any], inbox: Inbox, at: datetime) -> None:
+        """Keep what an event tells of. Without the gateway nobody knows the bot's role, which it may mention."""
+        self._chains.inbox = inbox
+        try:
+            await self._receiver(inbox, lambda _guild: None).replay(payload, at)
+        finally:
+            self._chains.inbox = None
 
     def split(self, text: str) -> list[str]:
         """Cut an answer into posts that Discord takes."""
@@ -216,6 +220,20 @@ class DiscordAdapter(Adapter):
     def download(self, workspace: str, attachment: Attachment) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read a file that came with a message, from Discord's hosts alone, and without the token."""
         return self._downloads.open(workspace, attachment)
+
+    def _receiver(self, inbox: Inbox, gap: Callable[[str], None]) -> Receiver:
+        return Receiver(
+            inbox,
+            self._api,
+            self._places,
+            self._chains,
+            self._commands,
+            Approvals(self._api, self._lanes, inbox),
+            self._nonces,
+            self._lanes,
+            gap,
+            self.observer,
+        )
 
     async def _type(self, key: ThreadKey) -> None:
         while True:

@@ -8,6 +8,7 @@ by `tests/scenario/test_discord_gateway.py`. Source: docs.discord.com/developers
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -65,7 +66,7 @@ class Gateway:
         self._settings = settings
         self._take = take
         self._changed = changed
-        self._heard_at = 0.0
+        self._heard_at = -math.inf
 
     @property
     def is_open(self) -> bool:

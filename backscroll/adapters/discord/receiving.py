@@ -32,8 +32,16 @@ from backscroll.adapters.discord.translate import (
 from backscroll.adapters.events import Event, MessagePosted
 from backscroll.adapters.fields import Fields, need, object_in, unstorable
 from backscroll.adapters.lanes import Lanes
+from backscroll.adapters.observing import Observer
 from backscroll.adapters.rejecting import put_aside
-from backscroll.errors import AdapterUnavailableError, EchoPendingError, StorageError, StorageUnavailableError, named
+from backscroll.errors import (
+    AdapterError,
+    AdapterUnavailableError,
+    EchoPendingError,
+    StorageError,
+    StorageUnavailableError,
+    named,
+)
 from backscroll.storage.values import utc_now
 
 log = logging.getLogger(__name__)
@@ -79,6 +87,7 @@ class Receiver:
         nonces: Nonces,
         lanes: Lanes,
         gap: Callable[[str], None],
+        observer: Observer | None = None,
     ) -> None:
         self._inbox = inbox
         self._api = api
@@ -88,6 +97,7 @@ class Receiver:
         self._approvals = approvals
         self._nonces = nonces
         self._gap = gap
+        self._observer = observer or Observer()
         self._lanes = lanes
         self._waiting: dict[asyncio.Task[None], datetime] = {}
         self._now = self._heard_at = utc_now()
@@ -122,12 +132,23 @@ class Receiver:
             self._take_event(told["t"], told)
         return None
 
+    async def replay(self, payload: Fields, at: datetime) -> None:
+        """Keep what a frame tells of that was put aside at an instant. Errors as `Adapter.replay`."""
+        told = payload.get("event")
+        kind = told.get("t") if isinstance(told, dict) else None
+        if not isinstance(told, dict) or kind not in (*_MESSAGES, *_REACTIONS, *_PLACES):
+            raise AdapterError("It is no event: commands, buttons and what was unreadable are not played again.")
+        await self._record(kind, told, None, at)
+
     def _take_event(self, kind: str, told: Fields) -> None:
         data, self._heard_at = told.get("d"), utc_now()
         match kind:
             case "READY":
+                self._observer.connection_made(PLATFORM)
                 self._lose(_guilds_of(data))  # each is read back first, when it comes
                 self._gap(DIRECT)
+            case "RESUMED":
+                self._observer.connection_made(PLATFORM)
             case "GUILD_CREATE":
                 if isinstance(data, dict) and is_snowflake(data.get("id")) and not data.get("unavailable"):
                     self._gap(data["id"])
@@ -232,7 +253,7 @@ class Receiver:
         return None if posted is None else replace(posted, token=self._nonces.token_of(posted.token))
 
     async def _put_aside(self, reason: str, payload: dict[str, Any]) -> None:
-        log.warning("An event of Discord's is put aside: %s", reason)
+        log.warning("An event of Discord's is put aside: %s", reason, extra={"platform": PLATFORM})
         await put_aside(self._inbox, PLATFORM, reason, payload)
 
     async def _patiently(self, step: Callable[P, Awaitable[None]], *args: P.args, **options: P.kwargs) -> None:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from backscroll.adapters.base import Adapter, Inbox, IsKept, Question, Stream
 from backscroll.adapters.events import Event
@@ -57,6 +57,7 @@ class SlackAdapter(Adapter):
 
     def __init__(self, settings: SlackSettings, storage: Primitives) -> None:
         self._settings = settings
+        self._listener: Listener | None = None
         self._api = SlackApi(settings.api_base_url)
         is_agent = settings.assistant.view == "agent"
         self._workspaces: Workspaces
@@ -94,6 +95,11 @@ class SlackAdapter(Adapter):
     ) -> None:
         await self._close()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the socket is open, or in HTTP mode the port."""
+        return self._listener is not None and self._listener.is_open()
+
     async def check(self) -> None:
         """Ask Slack for the tokens' sake, and try the port."""
         await self._ask_slack()
@@ -102,13 +108,21 @@ class SlackAdapter(Adapter):
 
     async def serve(self, inbox: Inbox) -> None:
         """Listen until cancelled, and read back what was said while nobody did."""
-        receiver = Receiver(inbox, self._workspaces, self._names, self._assistant, self._approvals)
+        receiver = Receiver(inbox, self._workspaces, self._names, self._assistant, self._approvals, self.observer)
         app = make_app(self._api, receiver, self._oauth)
         listeners = make_listener(app, self._settings, receiver)
         async with AsyncExitStack() as stack:
             for listener in listeners:
                 await stack.enter_async_context(listener.listening())
-            await self._watch(inbox, listeners[0])
+            self._listener = listeners[0]
+            try:
+                await self._watch(inbox, listeners[0])
+            finally:
+                self._listener = None
+
+    async def replay(self, payload: dict[str, Any], inbox: Inbox, at: datetime) -> None:
+        """Keep what an event tells of; its own workspace's token is asked for names."""
+        await Receiver(inbox, self._workspaces, self._names, self._assistant, self._approvals).replay(payload)
 
     def split(self, text: str) -> list[str]:
         """Cut an answer into posts that Slack shows whole."""
@@ -190,8 +204,12 @@ class SlackAdapter(Adapter):
         """Note how far all is kept, and read back after a start, a gap, or an outage of the storage."""
         clock = asyncio.get_running_loop().time
         is_caught_up, open_at, next_at, told_at = False, clock(), 0.0, -TOLD_EVERY_S
+        connection: object = None
         while True:
             if listener.is_open():
+                if listener.connection is not connection:
+                    connection = listener.connection
+                    self.observer.connection_made(PLATFORM)
                 is_caught_up = is_caught_up and clock() - open_at < GAP_S
                 open_at = clock()
                 if clock() >= next_at:

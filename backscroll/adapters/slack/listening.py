@@ -75,6 +75,11 @@ class Listener(ABC):
     def is_open(self) -> bool:
         """Tell whether Slack can reach us now, as far as we know."""
 
+    @property
+    def connection(self) -> object:
+        """What is open: another one after each reconnect."""
+        return self
+
     @abstractmethod
     def listening(self) -> Any:
         """Listen as long as it is entered. Raises: AdapterError: it is not possible, and will not be."""
@@ -119,6 +124,10 @@ class SocketListener(Listener):
         client = None if self._handler is None else self._handler.client
         session = None if client is None else client.current_session
         return client is not None and session is not None and not session.closed and not client.stale
+
+    @property
+    def connection(self) -> object:
+        return None if self._handler is None else self._handler.client.current_session
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ Whether a delivery is a retry makes no difference: storage keeps each message on
 import asyncio
 import logging
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from backscroll.adapters.base import Inbox
 from backscroll.adapters.fields import MalformedError, id_in, need, object_in, text_in, unstorable
 from backscroll.adapters.lanes import Lanes
+from backscroll.adapters.observing import Observer
 from backscroll.adapters.rejecting import put_aside
 from backscroll.adapters.slack.approvals import PRESSED, Approvals
 from backscroll.adapters.slack.assistant import Assistant
@@ -55,13 +57,20 @@ class Receiver:
     """Takes the bodies of Slack's requests, however they come."""
 
     def __init__(
-        self, inbox: Inbox, workspaces: Workspaces, names: NameBook, assistant: Assistant, approvals: Approvals
+        self,
+        inbox: Inbox,
+        workspaces: Workspaces,
+        names: NameBook,
+        assistant: Assistant,
+        approvals: Approvals,
+        observer: Observer | None = None,
     ) -> None:
         self._inbox = inbox
         self._workspaces = workspaces
         self._names = names
         self._assistant = assistant
         self._approvals = approvals
+        self._observer = observer or Observer()
         self._lanes = Lanes()
 
     async def receive(self, body: Any, sent_at: datetime | None = None) -> Reply:
@@ -69,16 +78,22 @@ class Receiver:
 
         Args: sent_at: when Slack sent it; None means now.
         """
+        began_at, ids = time.monotonic(), {"event_id": _event_id(body), "platform": PLATFORM}
         try:
             async with asyncio.timeout(ACK_S):
-                return await self._receive(body, sent_at or datetime.now(UTC))
+                reply = await self._receive(body, sent_at or datetime.now(UTC))
         except EchoPendingError:
-            log.info("Slack's event %s is not acknowledged yet: a post of ours that is not marked.", _event_id(body))
+            fact = "Slack's event %s is not acknowledged yet: a post of ours that is not marked."
+            log.info(fact, ids["event_id"], extra=ids)
         except (StorageUnavailableError, AdapterUnavailableError, TimeoutError) as error:
             fact = error.message if isinstance(error, StorageError | AdapterError) else f"more than {ACK_S:g} s passed."
-            log.warning("Slack's event %s is not acknowledged: %s", _event_id(body), fact)
+            log.warning("Slack's event %s is not acknowledged: %s", ids["event_id"], fact, extra=ids)
         except Exception as error:  # noqa: BLE001  # here one event ends
-            log.error("Slack's event %s is not acknowledged: %s.", _event_id(body), named(error))
+            log.error("Slack's event %s is not acknowledged: %s.", ids["event_id"], named(error), extra=ids)
+        else:
+            self._observer.event_acknowledged(PLATFORM, time.monotonic() - began_at)
+            return reply
+        self._observer.event_not_acknowledged(PLATFORM)
         return Reply(is_kept=False)
 
     async def _receive(self, body: Any, sent_at: datetime) -> Reply:
@@ -100,12 +115,19 @@ class Receiver:
             await self.put_aside(body, f"{named(error)}.")
         return Reply(is_kept=True)
 
+    async def replay(self, body: dict[str, Any]) -> None:
+        """Keep what an event tells of that was put aside. Errors as `Adapter.replay`."""
+        if "event" not in body:
+            raise AdapterError("It is no event: commands, buttons and what was unreadable are not played again.")
+        await self._take_event(body)
+
     async def put_aside(self, body: Any, reason: str) -> None:
         """Keep an event that could not be understood, for somebody to look at.
 
         Raises: StorageUnavailableError: it is not kept.
         """
-        log.warning("Slack's event %s is put aside: %s", _event_id(body), reason)
+        ids = {"event_id": _event_id(body), "platform": PLATFORM}
+        log.warning("Slack's event %s is put aside: %s", ids["event_id"], reason, extra=ids)
         await put_aside(self._inbox, PLATFORM, reason, body)
 
     async def _take_event(self, body: dict[str, Any]) -> None:

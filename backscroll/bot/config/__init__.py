@@ -39,8 +39,10 @@ from backscroll.bot.config.keys import (
     read_keys,
     read_value,
 )
+from backscroll.bot.config.operating import LogsConfig, WatchConfig, read_logs, read_watch
 from backscroll.bot.config.placeholders import substitute
 from backscroll.bot.config.provider_class import ProviderClass, keys_of_constructor
+from backscroll.bot.config.retention import PlatformRetention, RetentionConfig, read_retention
 from backscroll.bot.config.user_code import Handler, load_handler, load_provider, make_importable
 from backscroll.bot.config.yaml_lines import MAX_BYTES, Entry, Mapping, Node, Scalar, read_yaml
 
@@ -51,12 +53,16 @@ __all__ = [
     "Config",
     "ConsoleConfig",
     "DiscordConfig",
+    "LogsConfig",
+    "PlatformRetention",
+    "RetentionConfig",
     "SlackAssistantConfig",
     "SlackConfig",
     "SlackHttpConfig",
     "SlackOAuthConfig",
     "SlackPrompt",
     "StorageConfig",
+    "WatchConfig",
     "load_config",
     "load_storage",
     "resolve_sqlite_url",
@@ -123,6 +129,9 @@ class Config:
     storage: StorageConfig
     adapters: AdapterConfigs
     handler_function: Handler
+    logs: LogsConfig = field(default_factory=LogsConfig)
+    watch: WatchConfig | None = None
+    retention: RetentionConfig = field(default_factory=dict)
 
 
 def load_config(path: Path) -> Config:
@@ -140,13 +149,15 @@ def load_config(path: Path) -> Config:
         raise faults.error()
     directory = path.absolute().parent.resolve()
     make_importable(directory)
-    check_names(root, ("bot", "storage", "adapters"), "", faults)
+    check_names(root, ("bot", "storage", "adapters", "logs", "watch", "retention"), "", faults)
     bot, handler = _read_bot(root, directory, faults)
     storage = _read_storage(root, path, faults)
     adapters = _read_adapters(root, faults)
+    logs, watch = read_logs(root, faults), read_watch(root, faults)
+    retention = read_retention(root.entries.get("retention"), faults)
     if faults.count or bot is None or handler is None or storage is None or adapters is None:
         raise faults.error()
-    return Config(path, bot, storage, adapters, handler)
+    return Config(path, bot, storage, adapters, handler, logs=logs, watch=watch, retention=retention)
 
 
 def load_storage(path: Path) -> StorageConfig:

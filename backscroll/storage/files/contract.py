@@ -92,7 +92,7 @@ class FileStore(ABC):
         Raises: ValueError: the content is larger than the store allows.
         """
 
-    async def put_own(self, content: bytes) -> Held:
+    async def put_own(self, content: bytes | AsyncIterable[bytes]) -> Held:
         """Do as `put` with a content that nobody sent, so that a limit on what people send does not concern it.
 
         Raises: ValueError: the store allows no larger ones at all.

@@ -17,7 +17,7 @@ from pathlib import Path
 from backscroll.errors import StorageError, StorageRefusedError
 from backscroll.storage.files.contract import CHUNK_BYTES, HOLD_S, FileStore, Held, IsNeeded, Owner, check_sha256
 from backscroll.storage.files.disk import append, flush, hash_of, in_thread, is_writable, once, open_file, remove, sync
-from backscroll.storage.values import check_count
+from backscroll.storage.values import INT64, check_count
 
 _HOLD = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{32})")
 _PART = re.compile(r"part\.[0-9a-f]{32}")
@@ -62,8 +62,8 @@ class LocalFiles(FileStore):
     async def put(self, content: bytes | AsyncIterable[bytes]) -> Held:
         return await self._put(once(content) if isinstance(content, bytes) else content, self.max_file_bytes)
 
-    async def put_own(self, content: bytes) -> Held:
-        return await self._put(once(content), len(content))
+    async def put_own(self, content: bytes | AsyncIterable[bytes]) -> Held:
+        return await self._put(once(content) if isinstance(content, bytes) else content, INT64)
 
     async def _put(self, content: AsyncIterable[bytes], limit_bytes: int) -> Held:
         part, digest, size_bytes, buffer = self._new_part(), hashlib.sha256(), 0, bytearray()

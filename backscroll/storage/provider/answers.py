@@ -24,6 +24,7 @@ from backscroll.storage.records import (
     AGENT_ANSWERS,
     UNFINISHED,
     Answer,
+    AnswerCount,
     AnswerState,
     Arrival,
     FinalState,
@@ -113,6 +114,19 @@ class AnswerCalls(AliasCalls):
         """Return when the next answer can be taken, at the latest: 0 for now, None when all are finished."""
         instants = [instant_of(row["ready_at"]) or utc_now() for row in await self._first_unfinished(platforms)]
         return max(0.0, (min(instants) - utc_now()).total_seconds()) if instants else None
+
+    async def count_answers(self) -> dict[AnswerState, AnswerCount]:
+        """Count the answers that are not finished: of `waiting`, `running` and `sending` each, also where it is none.
+
+        It costs what they are, however many are finished. How old the oldest is, the storage's clock says.
+        """
+        counts: dict[AnswerState, AnswerCount] = {}
+        for state in UNFINISHED:
+            asked = [
+                instant_of(row["created_at"]) or utc_now() for row in await self.query("answers", {"state": state})
+            ]
+            counts[state] = AnswerCount(len(asked), age_s(min(asked), utc_now()) if asked else None)
+        return counts
 
     async def is_joined(self, alias: str) -> bool:
         """Tell whether the bot was ever asked in the thread that has this alias."""
@@ -240,6 +254,11 @@ def _answer_of(row: dict[str, Any]) -> Answer:
     fields = {name: row[name] for name in Answer.__dataclass_fields__ if name != "key"}
     instants = {name: datetime.fromisoformat(row[name]) for name in ("ready_at", "created_at", "updated_at")}
     return Answer(**fields | instants | {"key": ThreadKey(**row["place"])})
+
+
+def age_s(at: datetime, now: datetime) -> float:
+    """Return how many seconds ago an instant was; what lies ahead by another clock is now."""
+    return max(0.0, (now - at).total_seconds())
 
 
 def clean_reason(reason: str | None) -> str | None:

@@ -113,6 +113,10 @@ class ConversationCalls(BlockCalls):
         """Return `{"last_ping_pong_time": seconds}`, or None for an agent that never had one."""
         return await self.get("heartbeats", agent_name)
 
+    async def list_heartbeats(self) -> dict[str, float]:
+        """Return all heartbeats: the seconds that were noted last, by the agents' names."""
+        return {row["key"]: row["last_ping_pong_time"] for row in await self.query("heartbeats", {})}
+
     async def _conversation_row(self, place: "ConversationPlace") -> dict[str, Any] | None:
         holder = await self.get("aliases", place.alias)
         held = None if holder is None else await self.get("threads", holder["thread_id"])

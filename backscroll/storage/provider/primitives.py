@@ -82,6 +82,19 @@ class Primitives(ABC):
         Raises: StorageUnavailableError, StorageRefusedError: as `initialize` would.
         """
 
+    async def schema_version(self) -> tuple[int, int] | None:
+        """Return the version of the storage's schema, 0 where there is none yet, and this release's; changes nothing.
+
+        None where `initialize` migrates nothing. A newer one than this release's is no error here.
+
+        Raises: StorageUnavailableError, StorageRefusedError: as `check`.
+        """
+        return None
+
+    async def size_bytes(self) -> int | None:
+        """Return how much room the database takes, where it can tell at once; None elsewhere. Errors as `check`."""
+        return None
+
     async def health_check(self) -> dict[str, Any]:
         """Return `{"status": "healthy" | "unhealthy", "backend": …}`; never raises."""
         return {"status": "healthy", "backend": type(self).__module__.removeprefix("backscroll.storage.")}

@@ -36,12 +36,25 @@ class RejectedCalls(ReactionCalls):
         """Return the events that were put aside: `created_at`, then `id`, newest first."""
         rows = await self.query("rejected_events", {})
         rows.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)
-        return [
-            RejectedEvent(
-                row["id"], row["platform"], row["reason"], row["payload"], datetime.fromisoformat(row["created_at"])
-            )
-            for row in rows[:limit]
-        ]
+        return [_event_of(row) for row in rows[:limit]]
+
+    async def get_rejected_event(self, event_id: str) -> RejectedEvent | None:
+        """Return one event that was put aside, or None."""
+        row = await self.get("rejected_events", event_id)
+        return None if row is None else _event_of(row)
+
+    async def explain_rejected_event(self, event_id: str, reason: str) -> bool:
+        """Give an event that was put aside another reason; all else stays. False when there is none.
+
+        Args: reason: as of `reject_event`.
+        """
+        reason = clean_text(reason)
+        async with self._exclusive:
+            row = await self.get("rejected_events", event_id)
+            if row is None:
+                return False
+            await self.set("rejected_events", event_id, row | {"reason": reason})
+            return True
 
     async def delete_rejected_event(self, event_id: str) -> bool:
         """Forget an event that was put aside; False when there is none."""
@@ -49,3 +62,8 @@ class RejectedCalls(ReactionCalls):
             known = await self.get("rejected_events", event_id) is not None
             await self.delete("rejected_events", event_id)
             return known
+
+
+def _event_of(row: dict[str, Any]) -> RejectedEvent:
+    at = datetime.fromisoformat(row["created_at"])
+    return RejectedEvent(row["id"], row["platform"], row["reason"], row["payload"], at)

@@ -4,18 +4,30 @@ Proved by `tests/contract/test_stats.py`.
 """
 
 from collections import Counter
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from math import fsum
 
 from backscroll.storage.models import message_model, message_tokens
-from backscroll.storage.provider.rows import instant_text, message_of
+from backscroll.storage.provider.rows import instant_of, instant_text, message_of
 from backscroll.storage.provider.search import SearchCalls
-from backscroll.storage.records import UsageStats
+from backscroll.storage.records import PoolUse, UsageStats
 from backscroll.storage.values import utc_now
 
 
 class StatsCalls(SearchCalls):
     """The calls for figures, with defaults on the six primitives."""
+
+    async def count_messages_by_day(self, since: datetime) -> dict[date, int]:
+        """Count the messages that were written since an instant, tombstones and copies too, by day in UTC.
+
+        Reads every message, as no index has when they were written. Days without any are left out; the oldest first.
+        """
+        days: Counter[date] = Counter()
+        for row in await self.query("messages", {}):
+            at = instant_of(row["message"]["created_at"])
+            if at is not None and at >= since:
+                days[at.date()] += 1
+        return {day: days[day] for day in sorted(days)}
 
     async def get_usage_stats(self) -> UsageStats:
         """Count threads, messages (tombstones too), tokens and costs, and the threads that changed in the last while.
@@ -52,3 +64,7 @@ class StatsCalls(SearchCalls):
             threads_last_7d=changed_within(days=7),
             costs_usd={model: fsum(each) for model, each in costs.items()},
         )
+
+    def pool_use(self) -> PoolUse | None:
+        """Tell how busy this process's connections to the storage are, at once; None where there are none to count."""
+        return None

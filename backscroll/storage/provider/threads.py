@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from backscroll.storage.changes import ThreadChanges
+from backscroll.storage.filters import ThreadFilter
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider.lineage import drop_links, keep_link
-from backscroll.storage.provider.rows import Rows, thread_gone, thread_row
+from backscroll.storage.provider.rows import Rows, instant_of, thread_gone, thread_row
 from backscroll.storage.values import canonical_json
 
 
@@ -81,20 +82,26 @@ class ThreadCalls(Rows):
         offset: int = 0,
         agent_name: str | None = None,
         user_id: str | None = None,
+        where: ThreadFilter | None = None,
         with_messages: bool = True,
     ) -> list[Thread]:
         """Return threads, newest first: `updated_at`, then `id`, both descending.
 
-        Args: limit: None means all. with_messages: False leaves the messages out.
+        Without an index of authors, one that is asked for is looked for in every message of the threads that meet the
+        other conditions.
+
+        Args: limit: None means all. where: more conditions. with_messages: False leaves the messages out.
         """
-        rows = await self.query("threads", _filters(agent_name, user_id))
+        rows = await self._listed(_filters(agent_name, user_id), where)
         rows.sort(key=newest, reverse=True)
         end = None if limit is None else offset + limit
         return [await self._thread_of(row, None if with_messages else 0) for row in rows[offset:end]]
 
-    async def count_threads(self, *, agent_name: str | None = None, user_id: str | None = None) -> int:
+    async def count_threads(
+        self, *, agent_name: str | None = None, user_id: str | None = None, where: ThreadFilter | None = None
+    ) -> int:
         """Return how many threads `list_threads` would list without a limit."""
-        return len(await self.query("threads", _filters(agent_name, user_id)))
+        return len(await self._listed(_filters(agent_name, user_id), where))
 
     async def find_by_attributes(self, attributes: dict[str, Any]) -> list[Thread]:
         """Return the threads whose attributes have all these top-level values, newest first. No filters: all threads.
@@ -128,6 +135,18 @@ class ThreadCalls(Rows):
         ]
         return [await self._thread_of(row, None) for row in found[:limit]]
 
+    async def _listed(self, filters: dict[str, Any], where: ThreadFilter | None) -> list[dict[str, Any]]:
+        """Return the values of the threads that a list is of, in no order."""
+        rows = await self.query("threads", filters)
+        if where is None:
+            return rows
+        rows = [row for row in rows if is_listed(row, where)]
+        return rows if where.author is None else await self._with_author(rows, where)
+
+    async def _with_author(self, rows: list[dict[str, Any]], where: ThreadFilter) -> list[dict[str, Any]]:
+        written = {row["thread_id"] for row in await self.query("messages", {}) if where.has_author([row["message"]])}
+        return [row for row in rows if row["id"] in written]
+
     async def _forget_checkpoints(self, thread_id: str) -> int:
         """Delete the checkpoints of a thread, then their writes, and return how many checkpoints there were."""
         rows = await self.query("checkpoints", {"thread_id": thread_id})
@@ -151,6 +170,12 @@ class ThreadCalls(Rows):
 def _filters(agent_name: str | None, user_id: str | None) -> dict[str, Any]:
     wanted = {"agent_name": agent_name, "user_id": user_id}
     return {name: value for name, value in wanted.items() if value is not None}
+
+
+def is_listed(row: dict[str, Any], where: ThreadFilter) -> bool:
+    """Tell whether a thread's value meets all conditions but the author."""
+    updated_at = instant_of(row["updated_at"])
+    return updated_at is not None and where.fits(row["platforms"], updated_at)
 
 
 def newest(row: dict[str, Any]) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The provider on Redis: the contract's own defaults, each a transaction, with overrides where it pays.
 
     scripts, url, failures, terms → batch → connection → transactions → primitives → threads → answers → agents
+    → archives
 
 Proved by `tests/contract/` and `tests/unit/storage/redis/`.
 """
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from backscroll.errors import StorageError, StorageRefusedError
 from backscroll.storage.files.naming import directory_name
-from backscroll.storage.redis.agents import RedisAgents
+from backscroll.storage.redis.archives import RedisArchives
 from backscroll.storage.redis.connection import Server
 from backscroll.storage.redis.transactions import Transactions, whole_calls
 from backscroll.storage.redis.url import parse_url
@@ -21,7 +22,7 @@ _PREFIX = re.compile(r"[ -~]{1,100}")
 
 
 @whole_calls
-class Provider(RedisAgents):
+class Provider(RedisArchives):
     """Storage in Redis 6.2 or newer, a single server.
 
     Args: url: `redis://…`, `rediss://…` or `unix://…`; connects at first use. prefix: what all keys begin with, so that

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from backscroll.storage.changes import remember
+from backscroll.storage.filters import ThreadFilter
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider.primitives import join_key
 from backscroll.storage.provider.rows import external_key, instant_of, instant_text, message_of, new_message_row
-from backscroll.storage.provider.threads import newest
+from backscroll.storage.provider.threads import is_listed, newest
 from backscroll.storage.records import Arrival, Recorded
 from backscroll.storage.redis.primitives import RedisPrimitives, Row, equality, parsed
 from backscroll.storage.redis.terms import (
@@ -85,16 +86,24 @@ class RedisThreads(RedisPrimitives):
         offset: int = 0,
         agent_name: str | None = None,
         user_id: str | None = None,
+        where: ThreadFilter | None = None,
         with_messages: bool = True,
     ) -> list[Thread]:
         wanted = {"agent_name": agent_name, "user_id": user_id}
+        if where is not None:
+            rows = await self._listed({name: value for name, value in wanted.items() if value is not None}, where)
+            rows.sort(key=newest, reverse=True)
+            page = rows[offset:] if limit is None else rows[offset : offset + limit]
+            return await self._threads_of(page, with_messages=with_messages)
         terms = [field_term(name, value) for name, value in wanted.items() if value is not None] or [EVERY]
         _, _, found = await self._find(THREADS, terms, newest_first=True, offset=offset, limit=limit)
         return await self._threads_of(list(parsed(found).values()), with_messages=with_messages)
 
-    async def count_threads(self, *, agent_name: str | None = None, user_id: str | None = None) -> int:
-        if agent_name is not None and user_id is not None:
-            return await super().count_threads(agent_name=agent_name, user_id=user_id)
+    async def count_threads(
+        self, *, agent_name: str | None = None, user_id: str | None = None, where: ThreadFilter | None = None
+    ) -> int:
+        if where is not None or (agent_name is not None and user_id is not None):
+            return await super().count_threads(agent_name=agent_name, user_id=user_id, where=where)
         wanted = {"agent_name": agent_name, "user_id": user_id}
         terms = [field_term(name, value) for name, value in wanted.items() if value is not None] or [EVERY]
         count, _, _ = await self._find(THREADS, terms, limit=0)
@@ -135,6 +144,25 @@ class RedisThreads(RedisPrimitives):
             if row is not None and (instant_of(row["updated_at"]) or since) >= since
         ]
         return [key for *_, key in sorted(changed, key=lambda each: each[:2], reverse=True)]
+
+    async def _listed(self, filters: dict[str, Any], where: ThreadFilter | None) -> list[Row]:
+        if where is None:
+            return await super()._listed(filters, where)
+        terms = [field_term(name, value) for name, value in filters.items()]
+        if where.platform is not None:
+            terms = [*_place_terms(where.platform, dict(where.place)), *terms, platform_term(where.platform)]
+        rows = [row for row in await self._newest_with(terms or [EVERY]) if is_listed(row, where)]
+        rows = [row for row in rows if all(row[name] == value for name, value in filters.items())]
+        return rows if where.author is None else await self._with_author(rows, where)
+
+    async def _with_author(self, rows: list[Row], where: ThreadFilter) -> list[Row]:
+        found = []
+        for row in rows:
+            keys = [join_key(row["id"], number) for number in range(1, row["last_sequence"] + 1)]
+            stored = await self._rows(MESSAGES, keys)
+            if where.has_author(message["message"] for message in stored if message is not None):
+                found.append(row)
+        return found
 
     async def _newest_with(self, terms: list[str], limit: int | None = None) -> list[Row]:
         _, _, found = await self._find(THREADS, terms, newest_first=True, limit=limit)

@@ -1,9 +1,12 @@
 """The provider on SQLite and PostgreSQL. Its files mirror `provider/` name by name; each says only what differs.
 
 url, settings, types, tables → engine → sqlite, postgresql
-engine → rows → thumbs, lineage, early, parts, item → marking → echoes, asking → batch → steps, commit
+engine → rows → thumbs, lineage, early, parts, item, clearing, traces → marking → echoes, asking → batch → steps, commit
 → threads → aliases → answers → sending → messages → reactions → rejected → search → stats → files → places
 → blocks → conversations → agents → feedback → states → forks → approvals → checkpoints → archives → forgetting
+
+archive_reading, archive_writing, archive_known → archive_changes → archive_merging → archives; early_loose → loose →
+archives
 """
 
 from backscroll.errors import StorageRefusedError

@@ -13,8 +13,8 @@ from sqlalchemy import Row, and_, bindparam, case, exists, func, or_, select, up
 
 from backscroll.errors import StorageError
 from backscroll.storage.keys import ThreadKey
-from backscroll.storage.provider.answers import DROPPABLE, clean_reason
-from backscroll.storage.records import Answer, AnswerState, FinalState
+from backscroll.storage.provider.answers import DROPPABLE, age_s, clean_reason
+from backscroll.storage.records import UNFINISHED, Answer, AnswerCount, AnswerState, FinalState
 from backscroll.storage.sql.agent_tables import approvals
 from backscroll.storage.sql.aliases import SqlAliases
 from backscroll.storage.sql.engine import Connection
@@ -93,6 +93,16 @@ _GIVE_BACK = CHANGE_ANSWER.values(
     ready_at=later_of(now(), in_seconds(bindparam("delay_s"))),
 )
 _LOCK_THREAD = select(threads.c.id).where(threads.c.id == bindparam("its_thread")).with_for_update(key_share=True)
+_COUNTS = (
+    select(
+        answers.c.state,
+        func.count().label("number"),
+        func.min(answers.c.created_at).label("oldest_at"),
+        now().label("at"),
+    )
+    .where(_UNFINISHED)
+    .group_by(answers.c.state)
+)
 _JOINED = select(
     exists().where(answers.c.thread_id == aliases.c.thread_id, aliases.c.alias == bindparam("alias")).correlate(None)
 )
@@ -159,6 +169,12 @@ class SqlAnswers(SqlAliases):
             return None if at is None else max(0.0, (at - clock).total_seconds())
 
         return await self.database.read(work)
+
+    async def count_answers(self) -> dict[AnswerState, AnswerCount]:
+        counts = {state: AnswerCount(0, None) for state in UNFINISHED}
+        for row in await self.database.rows(_COUNTS):
+            counts[row.state] = AnswerCount(row.number, age_s(row.oldest_at, row.at))
+        return counts
 
     async def is_joined(self, alias: str) -> bool:
         return bool((await self.database.rows(_JOINED, {"alias": alias}))[0][0])

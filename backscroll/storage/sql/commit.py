@@ -52,6 +52,11 @@ class GroupCommit:
         self._places = asyncio.Semaphore(WAITING_COUNT)
         self._tasks: dict[Run[Any], asyncio.Task[None]] = {}
 
+    @property
+    def waiting_count(self) -> int:
+        """How many writes wait for a transaction."""
+        return sum(len(waiting) for waiting in self._waiting.values())
+
     async def commit(self, job: J, run: Run[J]) -> J:
         """Do one write, together with those of its kind that wait beside it, and return it with its outcome.
 

@@ -95,6 +95,10 @@ class SqlConversations(SqlBlocks):
             return {"last_ping_pong_time": float(row.last_ping_pong_time)}
         return None
 
+    async def list_heartbeats(self) -> dict[str, float]:
+        rows = await self.database.rows(select(heartbeats))
+        return {row.agent_name: float(row.last_ping_pong_time) for row in rows}
+
 
 async def _get_or_create(connection: Connection, place: ConversationPlace, channel_name: str | None) -> str:
     """Claim the place's alias for the thread that is there, or for a new one; who loses takes the winner's thread."""

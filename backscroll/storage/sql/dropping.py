@@ -16,6 +16,10 @@ _OF_MESSAGE = union(
     _FILES.where(message_files.c.message_id == bindparam("its_message")),
     _OUTPUTS.where(message_blocks.c.message_id == bindparam("its_message")),
 )
+_OF_MESSAGES = union(
+    _FILES.where(any_of(message_files.c.message_id, "ids")),
+    _OUTPUTS.where(any_of(message_blocks.c.message_id, "ids")),
+)
 _AT = _FILES.where(
     message_files.c.message_id == bindparam("its_message"), message_files.c.position == bindparam("its_position")
 )
@@ -35,6 +39,11 @@ _OF_THREADS = union(
 async def drop_files_of_message(connection: Connection, message_id: str) -> None:
     """Note the files of a message whose rows are about to be deleted."""
     await _drop(connection, _OF_MESSAGE, {"its_message": message_id})
+
+
+async def drop_files_of_messages(connection: Connection, ids: list[str]) -> None:
+    """Note the files of all of these messages, whose rows are about to be deleted."""
+    await _drop(connection, _OF_MESSAGES, {"ids": ids})
 
 
 async def drop_file(connection: Connection, message_id: str, position: int) -> None:

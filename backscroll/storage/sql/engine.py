@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import URL, CursorResult, Dialect, Engine, Executable, Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from backscroll.errors import StoreClosedError
 from backscroll.storage.sql.failures import is_repeatable, translate
@@ -52,6 +53,8 @@ class Database(ABC):
     """For the user's own queries; there before the first connection."""
     engines: list[Engine]
     """All that connect, `engine` among them."""
+    most_connections: int
+    """How many of them work at once, at most, for the calls of the contract."""
 
     def __init__(self, url: URL) -> None:
         self.url = url
@@ -104,6 +107,12 @@ class Database(ABC):
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
+
+    @property
+    def pools(self) -> list[QueuePool]:
+        """Those of the connections that work for the calls of the contract."""
+        engines = self.engines[1:] if self.is_sqlite else self.engines
+        return [engine.pool for engine in engines if isinstance(engine.pool, QueuePool)]
 
     @abstractmethod
     async def _read(self, work: Work[T]) -> T: ...

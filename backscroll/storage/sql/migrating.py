@@ -17,7 +17,7 @@ from backscroll.storage.sql.engine import Connection, Database
 from backscroll.storage.sql.tables import metadata
 from backscroll.storage.sql.url import is_memory, shown
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The newest migration that this release has; its file is named after it."""
 
 # Any number that no other program's advisory lock in the same database is likely to be.
@@ -43,9 +43,15 @@ async def check_schema(database: Database) -> None:
 
     Raises: SchemaTooNewError: as `migrate`. StorageRefusedError: as `migrate`; the file could not be made or written.
     """
-    if not _is_there(database):
-        return
-    _must_be_known(await database.read(_read_version))
+    _must_be_known(await find_version(database))
+
+
+async def find_version(database: Database) -> int:
+    """Return the schema's version, 0 where there is none yet; changes as little as `check_schema`.
+
+    Raises: StorageRefusedError: as `check_schema`.
+    """
+    return await database.read(_read_version) if _is_there(database) else 0
 
 
 def read_version(connection: SyncConnection) -> int:

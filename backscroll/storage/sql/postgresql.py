@@ -51,6 +51,7 @@ class PostgresDatabase(Database):
         self._reader = self.engine if pgbouncer else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
         self.engines = [self.engine.sync_engine]
+        self.most_connections = pool.pool_size + pool.max_overflow
         self._own = asyncio.Semaphore(pool.pool_size) if pool.pool_size else None
 
     async def _read(self, work: Work[T]) -> T:

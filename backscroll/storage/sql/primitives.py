@@ -1,16 +1,18 @@
 """The six primitives in SQL, and the life of the provider; the contract stands in `provider/primitives.py`."""
 
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backscroll.errors import StorageError
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.sql.commit import GroupCommit
 from backscroll.storage.sql.engine import Connection, Database
-from backscroll.storage.sql.migrating import check_schema, migrate
+from backscroll.storage.sql.migrating import SCHEMA_VERSION, check_schema, find_version, migrate
 from backscroll.storage.sql.tables import kv_store, list_store
+from backscroll.storage.sql.url import is_memory
 from backscroll.storage.values import VALUE_DEPTH, canonical_json, check_id, clean_object, new_id
 
 _VALUE = select(kv_store.c.value).where(
@@ -26,6 +28,7 @@ _ITEM = select(list_store.c.item).where(
     list_store.c.namespace == bindparam("its_namespace"),
     list_store.c.key == bindparam("its_key"),
 )
+_SIZE = select(func.pg_database_size(func.current_database()))
 _APPEND = list_store.insert().returning(list_store.c.position)
 _VALUES_OF = (
     select(kv_store.c.key, kv_store.c.value)
@@ -118,6 +121,18 @@ class SqlPrimitives(StorageProvider):
     async def close(self) -> None:
         await self.writes.close()
         await self.database.close()
+
+    async def schema_version(self) -> tuple[int, int] | None:
+        return await find_version(self.database), SCHEMA_VERSION
+
+    async def size_bytes(self) -> int | None:
+        url = self.database.url
+        if not self.database.is_sqlite:
+            return int((await self.database.rows(_SIZE))[0][0])
+        if is_memory(url):
+            return None
+        files = [Path(f"{url.database}{suffix}") for suffix in ("", "-wal")]
+        return sum(file.stat().st_size for file in files if file.exists())
 
     async def health_check(self) -> dict[str, Any]:
         backend = "sqlite" if self.database.is_sqlite else "postgresql"

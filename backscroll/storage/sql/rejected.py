@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Row, delete, select, update
 
 from backscroll.storage.records import RejectedEvent
 from backscroll.storage.sql.dialect import insert_ignoring
@@ -34,7 +34,19 @@ class SqlRejected(SqlReactions):
 
     async def list_rejected_events(self, *, limit: int | None = 100) -> list[RejectedEvent]:
         rows = await self.database.rows(_NEWEST.limit(limit))
-        return [RejectedEvent(row.id, row.platform, row.reason, row.payload, row.created_at) for row in rows]
+        return [_event_of(row) for row in rows]
+
+    async def get_rejected_event(self, event_id: str) -> RejectedEvent | None:
+        rows = await self.database.rows(select(rejected_events).where(rejected_events.c.id == event_id))
+        return _event_of(rows[0]) if rows else None
+
+    async def explain_rejected_event(self, event_id: str, reason: str) -> bool:
+        explain = update(rejected_events).where(rejected_events.c.id == event_id).values(reason=clean_text(reason))
+
+        async def work(connection: Connection) -> bool:
+            return (await connection.execute(explain)).rowcount > 0
+
+        return await self.database.change(work)
 
     async def delete_rejected_event(self, event_id: str) -> bool:
         async def work(connection: Connection) -> bool:
@@ -42,3 +54,7 @@ class SqlRejected(SqlReactions):
             return deleted.rowcount > 0
 
         return await self.database.change(work)
+
+
+def _event_of(row: Row[Any]) -> RejectedEvent:
+    return RejectedEvent(row.id, row.platform, row.reason, row.payload, row.created_at)

@@ -51,6 +51,7 @@ class SqliteDatabase(Database):
             _configure(readers, "BEGIN", ["query_only = ON"])
 
         self.engines = [self.engine.sync_engine, *{self._writer.engine, self._readers.engine}]
+        self.most_connections = 1 if is_memory(url) else 1 + READER_COUNT
 
     async def _read(self, work: Work[T]) -> T:
         return await self._readers.run(work)

@@ -1,15 +1,16 @@
 """Figures in SQL; the contract stands in `provider/stats.py`."""
 
 from collections import Counter
+from datetime import date, datetime
 
 from sqlalchemy import func, select
 
-from backscroll.storage.records import UsageStats
+from backscroll.storage.records import PoolUse, UsageStats
 from backscroll.storage.sql.agent_tables import message_blocks
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.search import SqlSearch
 from backscroll.storage.sql.tables import messages, threads
-from backscroll.storage.sql.types import in_seconds
+from backscroll.storage.sql.types import day_of, in_seconds
 
 _HOUR_S = 3600
 _HALF = 2**32
@@ -35,6 +36,12 @@ _USED = (
 class SqlStats(SqlSearch):
     """The calls for figures."""
 
+    async def count_messages_by_day(self, since: datetime) -> dict[date, int]:
+        day = day_of(messages.c.created_at).label("day")
+        counted = select(day, func.count().label("messages"))
+        query = counted.where(messages.c.created_at >= since).group_by(day).order_by(day)
+        return {date.fromisoformat(row.day): int(row.messages) for row in await self.database.rows(query)}
+
     async def get_usage_stats(self) -> UsageStats:
         async def work(connection: Connection) -> UsageStats:
             count, message_count = (await connection.execute(_ALL)).one()
@@ -49,6 +56,12 @@ class SqlStats(SqlSearch):
             return UsageStats(count, int(message_count), dict(tokens), hour, day, week, costs)
 
         return await self.database.read(work)
+
+    def pool_use(self) -> PoolUse | None:
+        pools = self.database.pools
+        busy = sum(pool.checkedout() for pool in pools)
+        is_open = busy + sum(pool.checkedin() for pool in pools)
+        return PoolUse(is_open, busy, self.database.most_connections, self.writes.waiting_count)
 
 
 async def _changed_within(connection: Connection, hours: int) -> int:

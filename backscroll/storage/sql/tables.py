@@ -121,6 +121,13 @@ messages = Table(
     UniqueConstraint("id", name="messages_id"),
     UniqueConstraint("thread_id", "sequence", name="messages_sequence"),
     Index(
+        "messages_by_age",
+        "created_at",
+        "id",
+        sqlite_where=text("deleted_at IS NULL"),
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+    Index(
         "messages_tokens",
         "model",
         "tokens",

@@ -7,11 +7,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, delete, func, select
 
 from backscroll.storage.changes import ThreadChanges
+from backscroll.storage.filters import ThreadFilter
 from backscroll.storage.models import Message, Thread
+from backscroll.storage.search import property_mark
 from backscroll.storage.sql.agent_tables import checkpoint_writes, checkpoints, suspended_states
 from backscroll.storage.sql.dropping import drop_files_of_threads
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.lineage import drop_links, keep_links
+from backscroll.storage.sql.matching import has_words
 from backscroll.storage.sql.primitives import SqlPrimitives
 from backscroll.storage.sql.rows import (
     CHUNK_COUNT,
@@ -24,7 +27,7 @@ from backscroll.storage.sql.rows import (
     value_hash,
 )
 from backscroll.storage.sql.saving import Save, save_batch
-from backscroll.storage.sql.tables import answers, thread_properties, threads
+from backscroll.storage.sql.tables import answers, messages, thread_properties, threads
 from backscroll.storage.sql.types import any_of
 
 _BY_ID = select(*THREAD_COLUMNS).where(threads.c.id == bindparam("thread_id"))
@@ -80,18 +83,24 @@ class SqlThreads(SqlPrimitives):
         offset: int = 0,
         agent_name: str | None = None,
         user_id: str | None = None,
+        where: ThreadFilter | None = None,
         with_messages: bool = True,
     ) -> list[Thread]:
-        query = _of(_NEWEST, agent_name, user_id).limit(limit).offset(offset)
-
         async def work(connection: Connection) -> list[Thread]:
+            query = _NEWEST.where(*_of(connection, agent_name, user_id, where)).limit(limit).offset(offset)
             return await read_thread_rows(connection, query, with_messages=with_messages)
 
         return await self.database.read(work)
 
-    async def count_threads(self, *, agent_name: str | None = None, user_id: str | None = None) -> int:
-        query = _of(select(func.count()).select_from(threads), agent_name, user_id)
-        return int((await self.database.rows(query))[0][0])
+    async def count_threads(
+        self, *, agent_name: str | None = None, user_id: str | None = None, where: ThreadFilter | None = None
+    ) -> int:
+        async def work(connection: Connection) -> int:
+            conditions = _of(connection, agent_name, user_id, where)
+            query = select(func.count()).select_from(threads).where(*conditions)
+            return int((await connection.execute(query)).scalar_one())
+
+        return await self.database.read(work)
 
     async def find_by_attributes(self, attributes: dict[str, Any]) -> list[Thread]:
         return await self._find_properties("attributes", attributes)
@@ -164,9 +173,26 @@ async def _delete(connection: Connection, ids: list[str]) -> int:
     return count
 
 
-def _of(query: Select[Any], agent_name: str | None, user_id: str | None) -> Select[Any]:
-    if agent_name is not None:
-        query = query.where(threads.c.agent_name == agent_name)
-    if user_id is not None:
-        query = query.where(threads.c.user_id == user_id)
-    return query
+def _of(
+    connection: Connection, agent_name: str | None, user_id: str | None, where: ThreadFilter | None
+) -> list[ColumnElement[bool]]:
+    """Tell the threads that a list is of."""
+    columns = ((threads.c.agent_name, agent_name), (threads.c.user_id, user_id))
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in columns if value is not None]
+    if where is None:
+        return conditions
+    if where.since is not None:
+        conditions.append(threads.c.updated_at >= where.since)
+    if where.until is not None:
+        conditions.append(threads.c.updated_at < where.until)
+    if where.place:
+        first, *others = hashes_of(f"platforms.{where.platform}", dict(where.place))
+        conditions += [_is_rare(*first), *(_has(*each) for each in others)]
+    elif where.platform is not None:  # most threads may live there
+        conditions += [_has(*each) for each in hashes_of("platforms", {where.platform: None})]
+    if where.author is not None:
+        marks = (property_mark(("source", name), where.author) for name in ("id", "name"))
+        by_id, by_name = (has_words(connection, messages, [mark]) for mark in marks)
+        theirs = select(messages.c.thread_id).where(by_id | by_name, messages.c.deleted_at.is_(None))
+        conditions.append(threads.c.id.in_(theirs))
+    return conditions

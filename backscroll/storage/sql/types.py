@@ -153,6 +153,23 @@ def _in_seconds_sqlite(element: in_seconds, compiler: Any, **kw: Any) -> str:
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
 
 
+class day_of(FunctionElement[str]):  # noqa: N801  # stands in a query as the function that it is
+    """The day of an instant in UTC, as ISO 8601 writes it."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(day_of, "postgresql")
+def _day_of_postgresql(element: day_of, compiler: Any, **kw: Any) -> str:
+    return f"to_char({compiler.process(element.clauses, **kw)} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+
+
+@compiles(day_of, "sqlite")
+def _day_of_sqlite(element: day_of, compiler: Any, **kw: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **kw)}, 1, 10)"
+
+
 class later_of(FunctionElement[datetime]):  # noqa: N801  # stands in a query as the function that it is
     """The later of two instants."""
 

@@ -132,6 +132,13 @@ async def test_heartbeat_is_the_last_that_was_told(store: ThreadStore) -> None:
     assert isinstance(found["last_ping_pong_time"], float)
 
 
+async def test_list_heartbeats_gives_all_by_name(store: ThreadStore, provider: StorageProvider) -> None:
+    assert await provider.list_heartbeats() == {}
+    await store.upsert_heartbeat("backscroll:a", 5)
+    await store.upsert_heartbeat("backscroll:b", 1.5)
+    assert await provider.list_heartbeats() == {"backscroll:a": 5.0, "backscroll:b": 1.5}
+
+
 @pytest.mark.parametrize("seconds", [float("nan"), 10**400, True, "5"])
 async def test_heartbeat_refuses_what_is_no_instant(store: ThreadStore, seconds: Any) -> None:
     with pytest.raises(ValueError, match="last_ping_pong_time is a"):

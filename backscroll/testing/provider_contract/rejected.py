@@ -1,6 +1,7 @@
 """Claims for rejected events."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,3 +54,17 @@ async def test_rejected_event_shows_no_payload_in_its_repr(provider: StorageProv
     await provider.reject_event("slack", "r", {"text": "a secret"})
     (event,) = await provider.list_rejected_events()
     assert "secret" not in repr(event)
+
+
+async def test_get_rejected_event_gives_what_was_put_aside(provider: StorageProvider) -> None:
+    event_id = await provider.reject_event("slack", "r", {"text": "hi"})
+    assert [await provider.get_rejected_event(event_id)] == await provider.list_rejected_events()
+    assert await provider.get_rejected_event("unknown") is None
+
+
+async def test_explain_rejected_event_changes_the_reason_alone(provider: StorageProvider) -> None:
+    event_id = await provider.reject_event("slack", "r", {"text": "hi"})
+    (before,) = await provider.list_rejected_events()
+    assert await provider.explain_rejected_event(event_id, "another \ud83d")
+    assert await provider.list_rejected_events() == [replace(before, reason="another \ufffd")]
+    assert not await provider.explain_rejected_event("unknown", "r")

@@ -1,16 +1,19 @@
 """Claims for the figures about all that is kept."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.records import UNFINISHED
 from backscroll.storage.store import ThreadStore
 from backscroll.storage.values import INT64, utc_now
 from backscroll.testing.provider_contract.clock import SetUpdatedAt
-from backscroll.testing.provider_contract.samples import asked, recorded, said, taken
+from backscroll.testing.provider_contract.samples import OTHER_KEY, asked, recorded, said, taken
+
+FIRST_DAY = datetime(2026, 3, 28, tzinfo=UTC)
 
 
 def costing(total: Any = None, model: Any = None, **fields: Any) -> Message:
@@ -175,3 +178,38 @@ async def test_get_usage_stats_counts_a_thread_anew_when_it_changes(
     assert (await store.get_usage_stats())["threads_last_7d"] == 0
     await store.add_message("t", said())
     assert (await store.get_usage_stats())["threads_last_hour"] == 1
+
+
+async def test_count_messages_by_day_counts_in_utc_since_an_instant(store: ThreadStore) -> None:
+    hours = (-1, 0, 23, 24, 49)
+    written = [said(created_at=FIRST_DAY + timedelta(hours=hour)) for hour in hours]
+    await store.save(Thread(messages=written))
+    await store.delete_message(written[1].id)
+    counted = await store.provider.count_messages_by_day(FIRST_DAY)
+    assert list(counted.items()) == [(FIRST_DAY.date() + timedelta(days=day), n) for day, n in ((0, 2), (1, 1), (2, 1))]
+
+
+async def test_count_answers_tells_of_each_state_that_is_not_finished(provider: StorageProvider) -> None:
+    none = await provider.count_answers()
+    await asked(provider, 1)
+    mine = await taken(provider)
+    await provider.finish_answer(mine.id, "one", "sent")
+    await asked(provider, 2, key=OTHER_KEY)
+    await taken(provider)
+    first, _ = await asked(provider, 3), await asked(provider, 4)
+
+    counts = await provider.count_answers()
+
+    assert {state: (found.count, found.oldest_s) for state, found in none.items()} == dict.fromkeys(
+        UNFINISHED, (0, None)
+    )
+    assert {state: found.count for state, found in counts.items()} == {"waiting": 2, "running": 1, "sending": 0}
+    oldest_s, age = counts["waiting"].oldest_s, utc_now() - first.created_at
+    assert oldest_s is not None
+    assert 0 <= oldest_s <= age.total_seconds() + 1
+
+
+async def test_pool_use_tells_what_is_at_work(provider: StorageProvider) -> None:
+    await recorded(provider)
+    use = provider.pool_use()
+    assert use is None or (use.busy <= use.open <= use.most and use.waiting == 0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backscroll.storage.filters import ThreadFilter
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
@@ -354,3 +355,56 @@ async def test_save_keeps_values_as_deep_as_a_model_takes(store: ThreadStore) ->
     assert kept is not None
     assert (kept.attributes, kept.platforms) == ({"v": deep}, {"p": {"v": deep[0]}})
     assert (kept.messages[0].attributes, kept.messages[0].tool_calls) == ({"v": deep}, [{"v": deep[0]}])
+
+
+# Lists with conditions
+
+
+def by(user_id: str, name: str | None = None) -> Message:
+    """Make a message that somebody wrote."""
+    return said(source={"type": "user", "id": user_id, "name": name})
+
+
+async def listed(store: ThreadStore, where: ThreadFilter, **page: Any) -> list[str]:
+    """Return the ids of the threads that meet the conditions, and see that they are counted alike."""
+    ids = [thread.id for thread in await store.provider.list_threads(limit=None, where=where)]
+    assert await store.provider.count_threads(where=where) == len(ids)
+    return [thread.id for thread in await store.provider.list_threads(where=where, **page)] if page else ids
+
+
+async def test_list_threads_gives_those_that_live_there(store: ThreadStore) -> None:
+    places = {"a": {"slack": {"team": "T1", "channel": "C1"}}, "b": {"slack": {"channel": "C1"}}, "c": {"discord": {}}}
+    for thread_id, platforms in places.items():
+        await store.save(Thread(id=thread_id, platforms=platforms))
+    assert await listed(store, ThreadFilter(platform="slack")) == ["b", "a"]
+    assert await listed(store, ThreadFilter(platform="slack", place={"channel": "C1", "team": "T1"})) == ["a"]
+    assert await listed(store, ThreadFilter(platform="slack"), limit=1, offset=1) == ["a"]
+
+
+async def test_list_threads_gives_those_with_an_authors_message(store: ThreadStore) -> None:
+    await store.save(Thread(id="by-id", messages=[by("U1", "Anna"), by("U2")]))
+    await store.save(Thread(id="by-name", platforms={"slack": {}}, messages=[by("U3", "U1")]))
+    await store.save(Thread(id="other", user_id="U1", messages=[by("U11", "U2"), said("U1")]))
+    assert await listed(store, ThreadFilter(author="U1")) == ["by-name", "by-id"]
+    assert await listed(store, ThreadFilter(author="U1", platform="slack")) == ["by-name"]
+
+
+async def test_list_threads_passes_over_an_authors_deleted_messages(store: ThreadStore) -> None:
+    message = by("U1")
+    await store.save(Thread(messages=[message]))
+    await store.delete_message(message.id)
+    assert await listed(store, ThreadFilter(author="U1")) == []
+
+
+async def test_list_threads_gives_those_that_changed_between_two_instants(store: ThreadStore) -> None:
+    changed = [await store.save(Thread(id=thread_id)) for thread_id in ("a", "b", "c")]
+    since, until = changed[1].updated_at, changed[2].updated_at
+    assert await listed(store, ThreadFilter(since=since, until=until)) == ["b"]
+    assert await listed(store, ThreadFilter(since=until)) == ["c"]
+
+
+async def test_list_threads_keeps_its_other_conditions_beside_these(store: ThreadStore) -> None:
+    await store.save(Thread(id="a", agent_name="agent", platforms={"slack": {}}))
+    await store.save(Thread(id="b", platforms={"slack": {}}))
+    found = await store.provider.list_threads(agent_name="agent", where=ThreadFilter(platform="slack"))
+    assert [thread.id for thread in found] == ["a"]

@@ -16,6 +16,7 @@ from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event, text
 
 from backscroll.storage.changes import changes_of
+from backscroll.storage.forgetting import Expiry, ExpiryMark, Person
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
 from backscroll.storage.records import Arrival
@@ -43,6 +44,10 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY = ThreadKey("slack", "T1", "C77", "77.0")
 PLACE = {"team": "T1", "channel": "C77", "thread_ts": "77.0"}
 EXTERNAL = KEY.message("77.1")
+
+EXPIRY = Expiry("slack", before=datetime(2027, 1, 2, tzinfo=UTC))
+OLDEST = ExpiryMark(NOW, "m2")
+ANNA = Person.parse("*:*:U1")
 
 Call = Callable[[Provider], Awaitable[object]]
 
@@ -335,6 +340,7 @@ CALLS: dict[str, tuple[Call, int]] = {
     ),
     "take an answer": (lambda p: p.take_answer("me", ["slack"], 30), 2),
     "wait for the next answer": (lambda p: p.seconds_until_ready(["slack"]), 1),
+    "count answers": (lambda p: p.count_answers(), 1),
     "renew leases": (lambda p: p.renew_leases("me", 30), 1),
     "list a thread's answers": (lambda p: p.list_answers(thread_id="t77"), 1),
     "save a change": (lambda p: p.write_thread(changes_of(Thread(id="t77", title="new"))), 3),
@@ -355,6 +361,9 @@ CALLS: dict[str, tuple[Call, int]] = {
     "ask for a conversation": (lambda p: p.has_conversation("agent77", "C77", "C77"), 3),
     "list conversations by author": (lambda p: p.get_conversations_for_export("agent77", handle="anna"), 1),
     "list conversations by date": (lambda p: p.get_conversations_for_export("agent77", date_from=NOW), 1),
+    "find what is too old": (lambda p: p.find_expired(EXPIRY, after=OLDEST, limit=50), 1),
+    "clear messages": (lambda p: p.clear_messages(["m77", "m78"]), 19),
+    "forget somebody in a thread": (lambda p: p.forget_in_thread("t77", ANNA), 21),
     "sweep early events": (lambda p: p.sweep_early_events(datetime(2025, 1, 1, tzinfo=UTC)), 2),
 }
 

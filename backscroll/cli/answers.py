@@ -1,0 +1,153 @@
+"""`backscroll answers`: which questions are answered, which are not and why; try one again, or give it up.
+
+Proved by `tests/scenario/test_cli_answers.py`.
+"""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from backscroll.cli.naming import find_thread
+from backscroll.cli.options import (
+    DEFAULT_CONFIG,
+    STORAGE,
+    ConfigFile,
+    DatabaseUrl,
+    Json,
+    Storage,
+    Verbose,
+    log_to_stderr,
+    tell,
+    with_storage,
+)
+from backscroll.cli.printing import Column, as_age, notice, print_json, print_rows
+from backscroll.storage.provider import StorageProvider
+from backscroll.storage.records import Answer, AnswerState
+
+app = typer.Typer(help="The questions that were asked, and what became of their answers.", no_args_is_help=True)
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids, as `answers list` shows them.", metavar="ID")]
+State = Literal["waiting", "running", "suspended", "sending", "sent", "failed", "skipped"]
+Step = Literal["retried", "dropped"]
+
+_COLUMNS = (
+    Column("id"),
+    Column("state"),
+    Column("thread_id", "thread"),
+    Column("created_at", "age", show=as_age),
+    Column("tries", is_number=True),
+    Column("reason", is_cut=True),
+)
+_NOT: dict[Step, str] = {
+    "retried": "it is no failed answer; `answers list --state failed` has those.",
+    "dropped": "it does not wait and has not failed; what is being answered goes on.",
+}
+
+
+@app.command("list")
+def list_answers(
+    state: Annotated[State | None, typer.Option("--state", help="In this state.")] = None,
+    thread: Annotated[str | None, typer.Option("--thread", help="In this thread, named as for `show`.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, at most.")] = 100,
+    config: ConfigFile = DEFAULT_CONFIG,
+    url: DatabaseUrl = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """List answers in the order in which they were asked for.
+
+    States: waiting, running, suspended (for an approval), sending, sent, failed (it was tried and given up), skipped.
+    """
+    log_to_stderr(verbose)
+
+    async def work(storage: Storage) -> list[Answer]:
+        provider = storage.provider
+        thread_id = None if thread is None else (await find_thread(provider, thread)).thread.id
+        return await provider.list_answers(state=state, thread_id=thread_id, limit=limit + 1)
+
+    found = with_storage(config, work, url=url)
+    print_rows(_COLUMNS, map(_row, found[:limit]), as_json=as_json, empty="There is no such answer.")
+    if len(found) > limit and not as_json:
+        notice(f"There are more than {limit:,}; --limit shows them.")
+
+
+@app.command()
+def retry(
+    ids: Ids = None,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="All that failed.")] = False,
+    config: ConfigFile = DEFAULT_CONFIG,
+    url: DatabaseUrl = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Let failed answers be tried again, behind what else waits in their threads.
+
+    A running bot takes them by itself; without one they wait for its next start.
+    """
+    log_to_stderr(verbose)
+    if bool(ids) == all_failed:
+        raise typer.BadParameter("name answers, or --all-failed", param_hint="ID")
+
+    async def work(storage: Storage) -> list[tuple[str, bool]]:
+        provider = storage.provider
+        named = await _failed(provider) if all_failed else dict.fromkeys(ids or ())
+        return [(each, await provider.retry_answer(each)) for each in named]
+
+    _told("retried", with_storage(config, work, writes=True, opens="ready", url=url), as_json=as_json)
+
+
+@app.command()
+def drop(
+    ids: Annotated[list[str], typer.Argument(help="Ids, as `answers list` shows them.", metavar="ID")],
+    config: ConfigFile = DEFAULT_CONFIG,
+    url: DatabaseUrl = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give answers up that wait, for an approval too, or failed; the questions stay, and nobody is told."""
+    log_to_stderr(verbose)
+
+    async def work(storage: Storage) -> list[tuple[str, bool]]:
+        return [(each, await storage.provider.drop_answer(each)) for each in dict.fromkeys(ids)]
+
+    _told("dropped", with_storage(config, work, writes=True, opens="ready", url=url), as_json=as_json)
+
+
+async def _failed(provider: StorageProvider) -> list[str]:
+    state: AnswerState = "failed"
+    return [answer.id for answer in await provider.list_answers(state=state, limit=None)]
+
+
+def _told(step: Step, done: list[tuple[str, bool]], *, as_json: bool) -> None:
+    """Print what was done, and of what is as it was why.
+
+    Raises: typer.Exit: some of it is as it was.
+    """
+    for answer_id, is_done in done:
+        if as_json:
+            print_json({"id": answer_id, step: is_done})
+        elif not is_done:
+            tell(f"Answer {answer_id[:100]!a} was not {step}.", _NOT[step])
+    count = sum(is_done for _, is_done in done)
+    if not as_json:
+        notice(f"{count:,} {'answer was' if count == 1 else 'answers were'} {step}.")
+    if count < len(done):
+        raise typer.Exit(STORAGE)
+
+
+def _row(answer: Answer) -> dict[str, Any]:
+    return {
+        "id": answer.id,
+        "state": answer.state,
+        "thread_id": answer.thread_id,
+        "message_id": answer.message_id,
+        "where": answer.key.alias,
+        "position": answer.position,
+        "tries": answer.tries,
+        "takeovers": answer.takeovers,
+        "reason": answer.reason,
+        "answer_message_id": answer.answer_message_id,
+        "ready_at": answer.ready_at,
+        "created_at": answer.created_at,
+        "updated_at": answer.updated_at,
+    }

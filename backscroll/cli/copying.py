@@ -1,0 +1,174 @@
+"""`backscroll copy`: all that one database keeps into another one.
+
+Proved by `tests/scenario/test_moving_data.py`.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backscroll.bot.config import StorageConfig, load_storage
+from backscroll.bot.opening import make_attachments, make_provider
+from backscroll.cli.options import STORAGE, Storage, finish, naming_the_provider, work_on
+from backscroll.cli.printing import notice
+from backscroll.cli.progressing import progressing
+from backscroll.errors import StorageRefusedError
+from backscroll.storage.attachments import Attachments
+from backscroll.storage.files import LocalFiles
+from backscroll.storage.provider import StorageProvider
+from backscroll.storage.store import ThreadStore
+from backscroll.transfer.copying import Copied, Side
+from backscroll.transfer.copying import copy as copy_all
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+_STORAGE = "A URL, a SQLite file, or a configuration file (.yaml)"
+From = Annotated[str, typer.Option("--from", help=f"What is copied, and is only read. {_STORAGE}.", metavar="URL")]
+To = Annotated[str, typer.Option("--to", help=f"Where it goes. {_STORAGE}.", metavar="URL")]
+FromFiles = Annotated[
+    Path | None, typer.Option("--from-files", help="The source's files directory, if not the usual one.", metavar="DIR")
+]
+ToFiles = Annotated[
+    Path | None, typer.Option("--to-files", help="The target's files directory, if not the usual one.", metavar="DIR")
+]
+Merge = Annotated[bool, typer.Option("--merge", help="Keep what the target has already, and put this beside it.")]
+
+_STAGES = {"threads": "copied", "compare": "compared", "other": "compared; copying what is beside them"}
+
+
+def copy(
+    source: From,
+    target: To,
+    from_files: FromFiles = None,
+    to_files: ToFiles = None,
+    merge: Merge = False,
+) -> None:
+    """Copy all that is kept from one database into another one, and compare both.
+
+    Between any two of SQLite, PostgreSQL, Redis and a provider of your own. After Ctrl-C, or a crash, the same command
+    goes on where it was. A bot may write in the source meanwhile; run it once more when the bot is stopped, and that
+    brings the rest. Start the bot on the target only then.
+
+    A password in a URL is seen by everybody who sees the machine's processes: a configuration file takes it from the
+    environment. The exit code is 3 when the target is not as the source is.
+    """
+    here, there = _Named(source, from_files), _Named(target, to_files)
+    here.must_be_there()
+
+    async def work(opened: Storage) -> Copied:
+        async def onto(other: Storage) -> Copied:
+            return await _copy(here.side(opened), there.side(other), merge=merge)
+
+        return await work_on(there.make, onto, True, "made")
+
+    with ExitStack() as stack:
+        for config in (here.config, there.config):
+            if config is not None:
+                stack.enter_context(naming_the_provider(config))
+        try:
+            # Of a storage that takes one process the source is not for two either, so it is locked as if for writing.
+            copied = asyncio.run(finish(work_on(here.make, work, True, "ready")))
+        except KeyboardInterrupt:
+            notice("Stopped. The same command goes on from here.")
+            raise typer.Exit(INTERRUPTED) from None
+    _tell(copied)
+    if not copied.is_faithful:
+        raise typer.Exit(STORAGE)
+
+
+class _Named:
+    """A storage as the command line names it."""
+
+    def __init__(self, name: str, files: Path | None) -> None:
+        self._name = name
+        self._files = files
+        self.config: StorageConfig | None = None
+        if "://" not in name and name.endswith((".yaml", ".yml")):
+            self.config = load_storage(Path(name))
+
+    def make(self) -> Storage:
+        """Make it; it is not open yet."""
+        if self.config is not None:
+            provider = make_provider(self.config)
+            attachments = make_attachments(self.config, provider)
+        else:
+            provider = ThreadStore(self._name).provider
+            attachments = Attachments(provider)
+        if self._files is not None:
+            attachments = Attachments(provider, LocalFiles(self._files))
+        return Storage(provider, attachments)
+
+    def must_be_there(self) -> None:
+        """Look whether a SQLite file is there: opened, it would be.
+
+        Raises: StorageRefusedError
+        """
+        file = _sqlite_file(self.make().provider)
+        if file is not None and not file.exists():
+            raise StorageRefusedError(f"{file} is not there.", "Name the database that is to be copied with --from.")
+
+    def side(self, opened: Storage) -> Side:
+        """Give it a name that is always the same, and holds no password."""
+        file = _sqlite_file(opened.provider)
+        shown = ThreadStore(provider=opened.provider).database_url
+        if file is not None:
+            name = str(file.absolute().resolve())
+        elif self.config is not None and shown is None:
+            name = str(Path(self._name).absolute())
+        else:
+            name = shown or self._name
+        return Side(opened.provider, opened.attachments, name)
+
+
+def _sqlite_file(provider: StorageProvider) -> Path | None:
+    """Return the file of a SQLite database; None of any other storage."""
+    database = getattr(provider, "database", None)
+    if database is None or not database.is_sqlite or provider.files_directory is None:
+        return None
+    return Path(database.url.database)
+
+
+async def _copy(source: Side, target: Side, *, merge: bool) -> Copied:
+    with progressing() as show:
+
+        def told(copied: Copied) -> None:
+            done = copied.threads if copied.stage == "threads" else copied.verified_threads + copied.differing_count
+            show(f"{done:,} of {copied.all_threads:,} threads {_STAGES[copied.stage]}", done, copied.all_threads)
+
+        return await copy_all(source, target, merge=merge, progress=told)
+
+
+def _tell(copied: Copied) -> None:
+    begun = "Went on with an earlier run: " if copied.is_resumed else ""
+    notice(f"{begun}{copied.threads:,} threads with {copied.messages:,} messages copied.")
+    notice(
+        f"Verified: {copied.verified_threads:,} threads with {copied.verified_messages:,} messages are the same on both"
+        f" sides, and {copied.loose:,} other things are there."
+    )
+    if copied.changing_loose:
+        notice(f"{copied.changing_loose:,} other things changed to the last: a bot writes in the source.")
+    _tell_threads("is not the same on both sides", copied.differing, copied.differing_count)
+    if copied.differing_count:
+        notice("  Stop the bot and run it again.")
+    _tell_threads("is in the target alone", copied.strange, copied.strange_count)
+    if copied.strange_count:
+        notice("  It was deleted in the source after it was copied, or somebody else writes in the target.")
+    for sha256 in copied.missing_files:
+        notice(f"The content of file {sha256} is missing or damaged.")
+    if copied.missing_file_count:
+        notice(
+            f"{copied.missing_file_count:,} contents of files did not come along; --from-files names their directory."
+        )
+
+
+def _tell_threads(what: str, ids: Iterable[str], count: int) -> None:
+    named = list(ids)
+    for thread_id in named:
+        notice(f"Thread {thread_id} {what}.")
+    if count > len(named):
+        notice(f"So it is with {count - len(named):,} more threads.")

@@ -1,0 +1,218 @@
+"""Claims for merging: an archive joins what is there, and nothing is lost."""
+
+from backscroll.storage.memory import Provider as Memory
+from backscroll.storage.models import Message, file_location
+from backscroll.storage.provider import StorageProvider
+from backscroll.testing.provider_contract.archives import FILE, SHA256, WANTED, archive, merged, one_of
+from backscroll.testing.provider_contract.samples import (
+    KEY,
+    OTHER_KEY,
+    asked,
+    at,
+    begun,
+    external,
+    got,
+    recorded,
+    said,
+    stored,
+    taken,
+)
+
+
+async def copied(provider: StorageProvider, *messages: Message) -> Memory:
+    """Keep messages from outside in a provider in memory, and copy them."""
+    source = Memory()
+    for number, message in enumerate(messages, 1):
+        await recorded(source, number, message=message)
+    await provider.merge_archive(await archive(source))
+    return source
+
+
+async def test_merge_archive_keeps_what_both_sides_said_since(provider: StorageProvider) -> None:
+    source = await copied(provider, said("one", id="m1"), said("two", id="m2"))
+    await recorded(source, 3, message=said("theirs", id="m3"))
+    await recorded(provider, 4, message=said("mine", id="m4"))
+
+    assert await merged(provider, *await archive(source)) == (False, 1, 0)
+    assert [(each.sequence, each.id) for each in (await got(provider, (await one_of(provider)).id)).messages] == [
+        (1, "m1"),
+        (2, "m2"),
+        (3, "m4"),
+        (4, "m3"),
+    ]
+    assert await merged(provider, *await archive(source)) == (False, 0, 0)
+
+
+async def test_merge_archive_lets_the_later_edit_stand(provider: StorageProvider) -> None:
+    source = await copied(provider, *(said(f"m{number}", id=f"m{number}", created_at=at(0)) for number in (1, 2)))
+    await source.record_edit(external(1), "their later one", at(9))
+    await provider.record_edit(external(1), "my earlier one", at(8))
+    await source.record_edit(external(2), "their earlier one", at(8))
+    await provider.record_edit(external(2), "my later one", at(9))
+
+    for changed in (2, 0):
+        assert await merged(provider, *await archive(source)) == (False, 0, changed)
+        assert [(await stored(provider, name)).text for name in ("m1", "m2")] == ["their later one", "my later one"]
+        versions = [await provider.get_message_versions(name) for name in ("m1", "m2")]
+        assert [[version.content for version in each] for each in versions] == [
+            ["m1", "my earlier one"],
+            ["m2", "their earlier one"],
+        ]
+
+
+async def test_merge_archive_lets_what_grew_stand(provider: StorageProvider) -> None:
+    source = await copied(provider, said("one", id="m1"))
+    await source.append_text_block("m1", "two")
+    await provider.merge_archive(await archive(source))
+
+    assert (await stored(provider, "m1")).text == "one\ntwo"
+    assert await provider.get_message_versions("m1") == []
+    assert (await one_of(provider)).digest() == (await one_of(source)).digest()
+
+
+async def test_merge_archive_lets_a_deletion_by_either_side_stand(provider: StorageProvider) -> None:
+    source = await copied(provider, said("one", id="m1", attachments=[FILE]), said("two", id="m2"))
+    await source.delete_message("m1", deleted_at=at(9))
+    await provider.delete_message("m2")
+    await source.edit_message("m2", "two and more")
+
+    assert await merged(provider, *await archive(source)) == (False, 0, 1)
+    assert [(await stored(provider, name)).text for name in ("m1", "m2")] == ["", ""]
+    assert (await stored(provider, "m1")).deleted_at == at(9)
+    assert [dropped.sha256 for dropped in await provider.list_dropped_files()] == [SHA256]
+
+
+async def test_merge_archive_lets_of_each_reaction_the_later_event_stand(provider: StorageProvider) -> None:
+    source = await copied(provider, Message(role="assistant", content="hi", id="m1"))
+    events = [(source, "+1", "U1", 1), (provider, "+1", "U1", 2), (source, "-1", "U2", 4), (provider, "-1", "U2", 3)]
+    for side, emoji, user_id, seconds in events:
+        await side.record_reaction(external(1), emoji, user_id, added=True, event_at=at(seconds))
+    await source.record_reaction(external(1), "+1", "U1", added=False, event_at=at(3))
+    await provider.record_reaction(external(1), "-1", "U2", added=False, event_at=at(5))
+    await source.record_reaction(external(1), "eyes", "U3", added=True, event_at=at(6))
+
+    for _ in range(2):
+        await provider.merge_archive(await archive(source))
+        assert (await stored(provider, "m1")).reactions == {"eyes": ["U3"]}
+        assert await provider.get_feedback() == []
+
+
+async def test_merge_archive_lets_a_later_threads_fields_stand(provider: StorageProvider) -> None:
+    source = await copied(provider, said("one", id="m1"))
+    thread_id = (await one_of(source)).id
+    early = await archive(source)
+    await source.update_thread(thread_id, title="Theirs", metadata={"a": 1})
+    await provider.merge_archive(await archive(source))
+
+    theirs = await got(provider, thread_id)
+    assert (theirs.title, theirs.attributes) == ("Theirs", {"a": 1})
+    await provider.update_thread(thread_id, title="Mine")
+    await provider.merge_archive([*early, *await archive(source)])
+    assert (await got(provider, thread_id)).title == "Mine"
+
+
+async def test_merge_archive_adds_to_the_thread_that_has_its_alias(provider: StorageProvider) -> None:
+    source = Memory()
+    await recorded(source, 1, message=said("theirs", id="m1"))
+    kept = await recorded(provider, 2, message=said("mine", id="m2"))
+    (one,) = await provider.merge_archive(await archive(source))
+
+    assert (one.thread_id, one.is_new, one.new_messages) == (kept.thread_id, False, 1)
+    assert [each.id for each in (await got(provider, kept.thread_id)).messages] == ["m2", "m1"]
+    assert await provider.count_threads() == 1
+
+
+async def test_merge_archive_leaves_an_alias_to_the_thread_that_has_it(provider: StorageProvider) -> None:
+    source = await copied(provider, said("one", id="m1"))
+    thread_id = (await one_of(source)).id
+    await source.save_thread_alias(thread_id, "name")
+    await source.save_thread_alias(thread_id, "free")
+    await provider.create_thread("t", "U1", None)
+    await provider.save_thread_alias("t", "name")
+    await provider.merge_archive(await archive(source))
+
+    assert await provider.get_thread_aliases("t") == ["name"]
+    assert await provider.get_thread_aliases(thread_id) == ["free", KEY.alias]
+
+
+async def test_merge_archive_adds_to_the_message_that_holds_the_external_id(provider: StorageProvider) -> None:
+    source = Memory()
+    await recorded(source, 1, message=said("one", id="theirs"), asks="yes")
+    await source.record_edit(external(1), "edited", at(9))
+    await source.append_usage_block("theirs", model="m", input_tokens=3)
+    kept = await recorded(provider, 1, key=KEY, message=said("one", id="mine"))
+    await provider.move_alias(KEY.alias, (await provider.create_thread("t", "U1", None)).id)
+    await provider.merge_archive(await archive(source))
+
+    assert (await stored(provider, "mine")).text == "edited"
+    assert await provider.get_message("theirs") is None
+    assert [(answer.message_id, answer.thread_id) for answer in await provider.list_answers()] == [
+        ("mine", kept.thread_id)
+    ]
+    assert [block["block_type"] for _, blocks in await provider.get_message_blocks(kept.thread_id) for block in blocks][
+        -1
+    ] == "usage"
+
+
+async def test_merge_archive_leaves_out_a_message_whose_id_another_thread_has(provider: StorageProvider) -> None:
+    source = Memory()
+    for name in ("m1", "m2"):
+        await recorded(source, name, message=said(name, id=name), asks="yes")
+    await recorded(provider, 9, key=OTHER_KEY, message=said("mine", id="m1"))
+
+    assert await merged(provider, *await archive(source)) == (True, 1, 0)
+    assert (await stored(provider, "m1")).text == "mine"
+    assert [answer.message_id for answer in await provider.list_answers()] == ["m2"]
+
+
+async def test_merge_archive_lets_an_answers_later_state_stand(provider: StorageProvider) -> None:
+    source = Memory()
+    await asked(source)
+    await provider.merge_archive(await archive(source))
+    mine = await taken(source)
+    await begun(source, mine, "hi", "there")
+    await source.mark_sent(mine.id, "one", 1, external("a1"))
+    await provider.merge_archive(await archive(source))
+    await source.mark_sent(mine.id, "one", 2, external("a2"))
+    await source.finish_answer(mine.id, "one", "sent")
+    await provider.merge_archive(await archive(source))
+
+    assert [answer.state for answer in await provider.list_answers()] == ["sent"]
+    assert [part.state for part in await provider.get_parts(mine.id)] == ["sent", "sent"]
+    assert await provider.find_external(external("a2")) is not None
+    assert (await one_of(provider)).digest() == (await one_of(source)).digest()
+
+
+async def test_merge_archive_leaves_an_answer_that_somebody_has_here(provider: StorageProvider) -> None:
+    source = Memory()
+    await asked(source)
+    await provider.merge_archive(await archive(source))
+    mine = await taken(provider, "two")
+    await source.drop_answer(mine.id)
+    await provider.merge_archive(await archive(source))
+
+    assert await provider.renew_leases("two", 30) == [mine.id]
+
+
+async def test_merge_archive_applies_what_waited_for_its_messages(provider: StorageProvider) -> None:
+    await provider.record_reaction(external(1), "eyes", "U1", added=True, event_at=at(1))
+    await provider.record_edit(external(1), "edited", at(2))
+    await copied(provider, said("one", id="m1"))
+
+    assert (await stored(provider, "m1")).text == "edited"
+    assert (await stored(provider, "m1")).reactions == {"eyes": ["U1"]}
+    assert await provider.read_loose() == []
+
+
+async def test_merge_archive_takes_fetched_files_over(provider: StorageProvider) -> None:
+    source = Memory()
+    message = said("file", id="m1", attachments=[WANTED])
+    await recorded(source, 1, message=message, fetches=True)
+    await provider.merge_archive(await archive(source))
+    kept = WANTED.model_copy(update={"sha256": SHA256, "location": file_location(SHA256), "size_bytes": 3})
+    await source.settle_file("m1", 1, kept)
+
+    assert await merged(provider, *await archive(source)) == (False, 0, 1)
+    assert (await stored(provider, "m1")).attachments == [kept]
+    assert await provider.list_wanted_files(["slack"]) == []
+    assert await provider.is_file_needed(SHA256)

@@ -1,0 +1,112 @@
+"""The contents of files on their way into another file store: opened, checked, and named where they are not to be had.
+
+Proved by `tests/unit/transfer/test_importing.py` and `tests/scenario/test_moving_data.py`.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from io import BufferedReader
+from pathlib import Path
+
+from backscroll.errors import StorageRefusedError
+from backscroll.storage.archive import ArchivedThread, Merged
+from backscroll.storage.attachments import Attachments
+from backscroll.storage.files.contract import CHUNK_BYTES, check_sha256
+from backscroll.storage.provider import StorageProvider
+
+NAMED = 20
+"""Of contents that are not to be had, so many are named."""
+
+Opener = Callable[[str], Awaitable[AsyncGenerator[bytes, None] | None]]
+"""Gives the content of a SHA-256 in chunks; None where it is not to be had."""
+
+
+class Contents:
+    """Gives pieces of an archive to a storage, with the contents that they need."""
+
+    def __init__(self, opener: Opener | None) -> None:
+        """Take contents from somewhere; None leaves them out, and none is missing then."""
+        self._opener = opener
+        self._missing: set[str] = set()
+
+    @property
+    def missing(self) -> list[str]:
+        """The first hashes of contents that were not to be had, or were damaged."""
+        return sorted(self._missing)[:NAMED]
+
+    @property
+    def missing_count(self) -> int:
+        """How many there were."""
+        return len(self._missing)
+
+    async def write(
+        self, attachments: Attachments, provider: StorageProvider, pieces: Sequence[ArchivedThread]
+    ) -> list[Merged]:
+        """Merge pieces with what is kept, and return what became of each. A message comes without a missing content.
+
+        Raises: what `merge_archive` raises.
+        """
+        return await attachments.write_archive(pieces, self._open, lambda: provider.merge_archive(pieces))
+
+    async def _open(self, sha256: str) -> AsyncIterator[bytes] | None:
+        if self._opener is None:
+            return None
+        content = await checked(await self._opener(sha256))
+        if content is None:
+            self._missing.add(sha256)
+        return content
+
+
+async def checked(content: AsyncGenerator[bytes, None] | None) -> AsyncGenerator[bytes, None] | None:
+    """Begin to read a content, so that one which is gone or damaged is None here."""
+    if content is None:
+        return None
+    try:
+        first = await anext(content, b"")
+    except StorageRefusedError:
+        return None
+    return _going_on(first, content)
+
+
+async def _going_on(first: bytes, content: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        yield first
+        async for chunk in content:
+            yield chunk
+    finally:
+        await content.aclose()
+
+
+def exported_files(directory: Path) -> Opener:
+    """Return what opens the contents that an export left in a directory, each named by its hash."""
+
+    async def opener(sha256: str) -> AsyncGenerator[bytes, None] | None:
+        return _chunks(directory / check_sha256(sha256))
+
+    return opener
+
+
+async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
+    """Give a content that has its hash.
+
+    Raises: StorageRefusedError: it is not there, or damaged; at the first chunk.
+    """
+    file: BufferedReader | None = None
+    try:
+        file = await asyncio.to_thread(path.open, "rb")
+        if await asyncio.to_thread(_hash_of, file) != path.name:
+            raise StorageRefusedError(f"File {path.name} is damaged: its content has another hash.")
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk
+    except OSError as error:
+        raise StorageRefusedError(f"File {path.name} cannot be read: {error.strerror}.") from None
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _hash_of(file: BufferedReader) -> str:
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return digest
