@@ -5,20 +5,18 @@ Proved by `tests/scenario/test_run.py` and `tests/scenario/test_kill.py`.
 
 import asyncio
 import logging
-import os
-import signal
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from backscroll.adapters.base import Adapter
 from backscroll.adapters.console import ConsoleAdapter
+from backscroll.adapters.observing import Observer
 from backscroll.bot.answering import Answering
+from backscroll.bot.background import every, in_background, signals, until, when
 from backscroll.bot.config import AdapterConfigs, BotConfig, Config, load_config
 from backscroll.bot.delivery import Limits
 from backscroll.bot.fetching import Fetching
@@ -31,7 +29,7 @@ from backscroll.bot.retention import Retention
 from backscroll.bot.watching.condition import Watch
 from backscroll.bot.watching.heartbeat import keep_beating
 from backscroll.bot.watching.starting import watching
-from backscroll.errors import AdapterError, StorageError, StorageUnavailableError, named
+from backscroll.errors import AdapterError, StorageUnavailableError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.values import utc_now
@@ -43,7 +41,6 @@ TOLD_EVERY_S = 60.0
 SWEEP_EVERY_S = 3600.0
 EXPIRE_EVERY_S = 60.0
 EARLY_EVENTS_LIVE = timedelta(hours=72)
-ENDED_AT_ONCE = 130
 
 
 async def run(handler: Handler, config: Config | Path | str = "config.yaml") -> None:
@@ -63,7 +60,7 @@ async def run_bot(config: Config) -> None:
     Raises: StorageRefusedError: the storage cannot be used. AdapterError: a platform refused, and the rest has ended.
     """
     async with AsyncExitStack() as stack:
-        stopped = stack.enter_context(_signals())
+        stopped = stack.enter_context(signals())
         provider = make_provider(config.storage)
         # First to start and last to stop, so that it shows a bot that waits, or ends.
         watch = Watch(provider, platforms_of(config.adapters), stopped.is_set)
@@ -72,51 +69,18 @@ async def run_bot(config: Config) -> None:
         stack.push_async_callback(provider.close)
         attachments = make_attachments(config.storage, provider)
         stack.push_async_callback(attachments.close)
-        if not await _until(stopped, _open(provider, attachments)):
+        if not await until(stopped, _open(provider, attachments)):
             return
         watch.is_open = True
-        await stack.enter_async_context(_in_background(keep_beating(provider, observer)))
+        await stack.enter_async_context(in_background(keep_beating(provider, observer)))
         adapters, refused = dict[str, Adapter](), list[AdapterError]()
         made = make_adapters(config.adapters, provider)
         for adapter in made:
             adapter.observer = observer
-        if not await _until(stopped, _connect(stack, made, adapters, refused)):
+        if not await until(stopped, _connect(stack, made, adapters, refused)):
             return
         watch.adapters = adapters
-        fetching, own_posts = Fetching(provider, adapters, attachments), OwnPosts()
-        manager = ConversationManager(
-            provider,
-            policy_of(config.bot),
-            lambda: answering.wake(),  # noqa: PLW0108  # it is made below: each of the two needs the other
-            files_changed=fetching.wake,
-            adapters=adapters,
-            live_for=live_for(config.adapters),
-            own_posts=own_posts,
-            files=attachments.files,
-            observer=observer,
-        )
-        answering = Answering(
-            provider,
-            adapters,
-            config.handler_function,
-            limits_of(config.bot),
-            attachments,
-            fetch=fetching.read,
-            fill=manager.fill,
-            own_posts=own_posts,
-            observer=observer,
-        )
-        await stack.enter_async_context(fetching)
-        await stack.enter_async_context(answering)
-        sweeping, expiring = partial(_sweep, provider, attachments), partial(_expire, provider, answering)
-        await stack.enter_async_context(_in_background(_every(SWEEP_EVERY_S, sweeping)))
-        await stack.enter_async_context(_in_background(_every(EXPIRE_EVERY_S, expiring)))
-        if config.retention:
-            retention = Retention(config.retention, provider, attachments)
-            await stack.enter_async_context(_in_background(_every(SWEEP_EVERY_S, retention.carry_out)))
-        # While the adapters end, which may take seconds, no further handler begins.
-        await stack.enter_async_context(_in_background(_when(stopped, answering.stop_taking)))
-        await _until(stopped, _serve(adapters.values(), manager, answering, refused))
+        await _talk(config, provider, attachments, adapters, refused, stopped, observer)
 
 
 def make_adapters(configs: AdapterConfigs, provider: StorageProvider) -> list[Adapter]:
@@ -173,6 +137,56 @@ def limits_of(bot: BotConfig) -> Limits:
         latest=bot.overlap == "latest",
         failure_text=bot.failure_text,
     )
+
+
+async def _talk(
+    config: Config,
+    provider: StorageProvider,
+    attachments: Attachments,
+    adapters: dict[str, Adapter],
+    refused: list[AdapterError],
+    stopped: asyncio.Event,
+    observer: Observer,
+) -> None:
+    """Keep what the adapters bring and answer what is asked, and do what is due now and then, until it is stopped.
+
+    Args: refused: the errors of platforms that were not taken from the start. Raises: as `_serve`.
+    """
+    async with AsyncExitStack() as stack:
+        fetching, own_posts = Fetching(provider, adapters, attachments), OwnPosts()
+        manager = ConversationManager(
+            provider,
+            policy_of(config.bot),
+            lambda: answering.wake(),  # noqa: PLW0108  # it is made below: each of the two needs the other
+            files_changed=fetching.wake,
+            adapters=adapters,
+            live_for=live_for(config.adapters),
+            own_posts=own_posts,
+            files=attachments.files,
+            observer=observer,
+        )
+        answering = Answering(
+            provider,
+            adapters,
+            config.handler_function,
+            limits_of(config.bot),
+            attachments,
+            fetch=fetching.read,
+            fill=manager.fill,
+            own_posts=own_posts,
+            observer=observer,
+        )
+        await stack.enter_async_context(fetching)
+        await stack.enter_async_context(answering)
+        sweeping, expiring = partial(_sweep, provider, attachments), partial(_expire, provider, answering)
+        await stack.enter_async_context(in_background(every(SWEEP_EVERY_S, sweeping)))
+        await stack.enter_async_context(in_background(every(EXPIRE_EVERY_S, expiring)))
+        if config.retention:
+            retention = Retention(config.retention, provider, attachments)
+            await stack.enter_async_context(in_background(every(SWEEP_EVERY_S, retention.carry_out)))
+        # While the adapters end, which may take seconds, no further handler begins.
+        await stack.enter_async_context(in_background(when(stopped, answering.stop_taking)))
+        await until(stopped, _serve(adapters.values(), manager, answering, refused))
 
 
 async def _open(provider: StorageProvider, attachments: Attachments) -> None:
@@ -249,17 +263,8 @@ async def _serve(
         if errors:
             raise errors[0]
 
-    if not await _until(answering.outlet_closed, serve_all()):
+    if not await until(answering.outlet_closed, serve_all()):
         raise BrokenPipeError
-
-
-async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await step()
-        except StorageError as error:
-            log.warning("Sweeping is put off: %s", error.message)
-        await asyncio.sleep(seconds)
 
 
 async def _sweep(provider: StorageProvider, attachments: Attachments) -> None:
@@ -273,66 +278,3 @@ async def _expire(provider: StorageProvider, answering: Answering) -> None:
     """Let the approvals expire whose time is over; their answers go on."""
     while await provider.expire_approvals():
         answering.wake()
-
-
-async def _until(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Do the work, unless the event comes first; tell whether it was done."""
-    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
-    try:
-        await asyncio.wait([doing, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            doing.result()
-        return doing.done()
-    finally:
-        await _cancel(doing, stopping)
-
-
-async def _when(stopped: asyncio.Event, step: Callable[[], None]) -> None:
-    await stopped.wait()
-    step()
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)
-    try:
-        yield
-    finally:
-        await _cancel(task)
-
-
-async def _cancel(*tasks: asyncio.Future[Any]) -> None:
-    """End tasks, whatever they ended with; uncollected, asyncio would log their errors with all texts."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()
-
-
-@contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """Give the event that SIGINT and SIGTERM set; the second of them ends the process at once."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    signalled = False
-
-    # The loop's own handlers only wake it: they would wait for a loop that a handler or a full pipe holds up.
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal signalled
-        if signalled:
-            os._exit(ENDED_AT_ONCE)
-        signalled = True
-        loop.call_soon_threadsafe(stopped.set)
-
-    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        loop.add_signal_handler(number, lambda: None)
-        signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
