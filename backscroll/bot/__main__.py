@@ -1,5 +1,5 @@
 """`python -m backscroll.bot`, the same as `backscroll`."""
 
-from backscroll.cli.main import main
+from backscroll.cli.main import program
 
-main()
+program()

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, tuple_, update
 
-from backscroll.storage.archive import ArchivedMessage, ArchivedThread, Merged
+from backscroll.storage.archive import ArchivedMessage, ArchivedThread, Merged, next_sequence
 from backscroll.storage.provider.archiving import is_copy
 from backscroll.storage.provider.rows import thread_gone
 from backscroll.storage.sql.archive_changes import apply, difference, lane_of
@@ -25,7 +25,6 @@ from backscroll.storage.sql.rows import THREAD_COLUMNS, Place
 from backscroll.storage.sql.saving import FIELDS, fields_of, update_threads
 from backscroll.storage.sql.tables import aliases, answers, message_parts, messages, threads
 from backscroll.storage.sql.types import any_of, now
-from backscroll.storage.values import INT64
 
 Found = dict[str, tuple[str, ArchivedMessage]]
 """Messages that are there, by id, with their threads."""
@@ -84,7 +83,7 @@ async def _insert_fresh(
     for number, piece in won_pieces.items():
         lane, sequence = Lane(), 0
         for each in piece.messages:
-            sequence = _next(each, sequence)
+            sequence = next_sequence(sequence, each.message.sequence)
             new.add(piece.id, sequence, each, lane, is_copy=is_copy(piece, each))
         merged[number] = Merged(piece.id, True, len(piece.messages), 0)
     await new.insert(connection)
@@ -105,18 +104,8 @@ async def _claim_aliases(connection: Connection, fresh: dict[int, ArchivedThread
 def _last_of(piece: ArchivedThread) -> int:
     last = 0
     for each in piece.messages:
-        last = _next(each, last)
+        last = next_sequence(last, each.message.sequence)
     return last
-
-
-def _next(each: ArchivedMessage, last: int) -> int:
-    """Give a new message its own sequence where that is beyond the last, else the next.
-
-    Raises: ValueError: there is none.
-    """
-    if last == INT64:
-        raise ValueError(f"message {each.message.id} has no sequence: the one before it has the last there is")
-    return max(each.message.sequence or 0, last + 1)
 
 
 async def _find_same(
@@ -273,7 +262,7 @@ async def _merge_message(merge: _Merge, mine: str, each: ArchivedMessage) -> Non
 async def _append(merge: _Merge, each: ArchivedMessage) -> None:
     """Append a message that is unknown, without the names that others have."""
     each = _without_taken(each, merge.known)
-    merge.last = _next(each, merge.last)
+    merge.last = next_sequence(merge.last, each.message.sequence)
     copied = is_copy(merge.piece, each)
     merge.rows.add(merge.thread.id, merge.last, each, merge.lane, is_copy=copied)
     merge.new += 1

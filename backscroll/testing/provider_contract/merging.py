@@ -43,6 +43,17 @@ async def test_merge_archive_keeps_what_both_sides_said_since(provider: StorageP
     assert await merged(provider, *await archive(source)) == (False, 0, 0)
 
 
+async def test_merge_archive_leaves_no_gap_without_end(provider: StorageProvider) -> None:
+    source = await copied(provider, said("one", id="m1"))
+    await recorded(source, 2, message=said("two", id="m2"))
+    (piece,) = await archive(source)
+    first, second = piece.messages
+    far = second.model_copy(update={"message": second.message.model_copy(update={"sequence": 2**62})})
+    await provider.merge_archive([piece.model_copy(update={"messages": [first, far]})])
+
+    assert [each.sequence for each in (await got(provider, piece.id)).messages] == [1, 2]
+
+
 async def test_merge_archive_lets_the_later_edit_stand(provider: StorageProvider) -> None:
     source = await copied(provider, *(said(f"m{number}", id=f"m{number}", created_at=at(0)) for number in (1, 2)))
     await source.record_edit(external(1), "their later one", at(9))

@@ -79,7 +79,7 @@ def everything(text: str) -> ArchivedMessage:
         edited_at=AT + timedelta(seconds=30),
         deleted_at=AT + timedelta(seconds=60),
     )
-    block: dict[str, Any] = {"position": 1, "created_at": AT}
+    block: dict[str, Any] = {"created_at": AT}
     return ArchivedMessage(
         message=message,
         reactions=[
@@ -90,13 +90,16 @@ def everything(text: str) -> ArchivedMessage:
         blocks=[
             ArchivedBlock(
                 id="b1",
+                position=1,
                 block_type="tool_use",
                 content={"tool_name": text, "tool_input": {text: text}, "tool_output": text},
                 **block,
             ),
-            ArchivedBlock(id="b2", block_type="usage", content={"model": text}, tokens=1200, model=text, **block),
-            ArchivedBlock(id="b3", block_type="user_file", content={}, details={"filename": text}, **block),
-            ArchivedBlock(id="b4", block_type=text, content={"x": text}, **block),
+            ArchivedBlock(
+                id="b2", position=2, block_type="usage", content={"model": text}, tokens=1200, model=text, **block
+            ),
+            ArchivedBlock(id="b3", position=3, block_type="user_file", content={}, details={"filename": text}, **block),
+            ArchivedBlock(id="b4", position=4, block_type=text, content={"x": text}, **block),
         ],
         feedback=[ArchivedFeedback(id="f", user_id=text, rating=5, comment=text, correction=text, created_at=AT)],
     )
