@@ -118,7 +118,7 @@ async def test_a_bad_piece_does_not_take_its_neighbours_along(provider: Provider
     nobody = message("bad", 1)
     nobody = nobody.model_copy(update={"message": nobody.message.model_copy(update={"role": None})})
     bad = thread("bad").model_copy(update={"messages": [nobody]})
-    with pytest.raises(StorageError, match="IntegrityError|NotNull"):
+    with pytest.raises(StorageError, match=r"IntegrityError|NotNull"):
         await provider.merge_archive([thread("before"), bad, thread("after")])
     assert [piece.id for piece in await provider.read_archive()] == ["after", "before"]
 
