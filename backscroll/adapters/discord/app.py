@@ -124,7 +124,8 @@ class DiscordAdapter(Adapter):
             await asyncio.gather(*work)
         finally:
             for task in work:
-                task.cancel()
+                if not task.cancelling():  # a second time would cut off what ends the client
+                    task.cancel()
             await asyncio.wait(work)
             await receiver.close()
             self._chains.inbox = self._commands.inbox = self._gateway = None
