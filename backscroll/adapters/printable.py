@@ -5,9 +5,10 @@ Proved by `tests/scenario/test_cli_find.py` and `test_console.py`.
 
 import re
 
-# Control characters but tab and line feed could move the cursor, set the title, or hide text. Embeddings, overrides and
-# isolates of the bidirectional algorithm let a text read as another; two separators begin a line of their own.
-_HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Control characters but tab and line feed could move the cursor, set the title, or hide text. Marks, embeddings,
+# overrides and isolates of the bidirectional algorithm let a text read as another; two separators begin a line of their
+# own.
+_HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:

@@ -5,9 +5,9 @@ Proved by `tests/scenario/test_run.py` and `tests/scenario/test_kill.py`.
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from backscroll.bot.fetching import Fetching
 from backscroll.bot.handling import Handler
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.bot.one_process import one_process
-from backscroll.bot.opening import make_attachments, make_provider
+from backscroll.bot.opening import directory_of, make_attachments, make_provider
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.retention import Retention
 from backscroll.bot.watching.condition import Watch
@@ -41,6 +41,25 @@ TOLD_EVERY_S = 60.0
 SWEEP_EVERY_S = 3600.0
 EXPIRE_EVERY_S = 60.0
 EARLY_EVENTS_LIVE = timedelta(hours=72)
+
+END_S = 3.0
+"""Seconds after the grace period in which all has to end; then the storage, which may hang, is waited for no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a running bot has open.
+
+    Args: stopped: is set when the bot ends. adapters: those that their platforms took; refused: what the others said.
+    """
+
+    config: Config
+    provider: StorageProvider
+    attachments: Attachments
+    observer: Observer
+    stopped: asyncio.Event
+    adapters: dict[str, Adapter] = field(default_factory=dict)
+    refused: list[AdapterError] = field(default_factory=list)
 
 
 async def run(handler: Handler, config: Config | Path | str = "config.yaml") -> None:
@@ -65,22 +84,21 @@ async def run_bot(config: Config) -> None:
         # First to start and last to stop, so that it shows a bot that waits, or ends.
         watch = Watch(provider, platforms_of(config.adapters), stopped.is_set)
         observer = await stack.enter_async_context(watching(config.watch, watch))
-        stack.enter_context(one_process(provider))
+        stack.enter_context(one_process(provider, directory_of(config.storage)))
+        await stack.enter_async_context(in_background(_abort_late(provider, stopped, config.bot.shutdown_grace_s)))
         stack.push_async_callback(provider.close)
         attachments = make_attachments(config.storage, provider)
         stack.push_async_callback(attachments.close)
+        parts = Parts(config, provider, attachments, observer, stopped)
+        stack.callback(stopped.set)
         if not await until(stopped, _open(provider, attachments)):
             return
         watch.is_open = True
         await stack.enter_async_context(in_background(keep_beating(provider, observer)))
-        adapters, refused = dict[str, Adapter](), list[AdapterError]()
-        made = make_adapters(config.adapters, provider)
-        for adapter in made:
-            adapter.observer = observer
-        if not await until(stopped, _connect(stack, made, adapters, refused)):
+        if not await until(stopped, _connect(stack, parts)):
             return
-        watch.adapters = adapters
-        await _talk(config, provider, attachments, adapters, refused, stopped, observer)
+        watch.adapters = parts.adapters
+        await _talk(parts)
 
 
 def make_adapters(configs: AdapterConfigs, provider: StorageProvider) -> list[Adapter]:
@@ -139,54 +157,66 @@ def limits_of(bot: BotConfig) -> Limits:
     )
 
 
-async def _talk(
-    config: Config,
-    provider: StorageProvider,
-    attachments: Attachments,
-    adapters: dict[str, Adapter],
-    refused: list[AdapterError],
-    stopped: asyncio.Event,
-    observer: Observer,
-) -> None:
+async def _abort_late(provider: StorageProvider, stopped: asyncio.Event, grace_s: float) -> None:
+    """Let go of the storage when the bot does not come to its end; the next start finds all as after a kill."""
+    await stopped.wait()
+    await asyncio.sleep(grace_s + END_S)
+    log.warning("The end takes too long: what is under way on the storage is cut off.")
+    await provider.abort()
+
+
+async def _talk(parts: Parts) -> None:
     """Keep what the adapters bring and answer what is asked, and do what is due now and then, until it is stopped.
 
-    Args: refused: the errors of platforms that were not taken from the start. Raises: as `_serve`.
+    Raises: as `_serve`.
     """
+    provider, attachments, stopped = parts.provider, parts.attachments, parts.stopped
     async with AsyncExitStack() as stack:
-        fetching, own_posts = Fetching(provider, adapters, attachments), OwnPosts()
-        manager = ConversationManager(
-            provider,
-            policy_of(config.bot),
-            lambda: answering.wake(),  # noqa: PLW0108  # it is made below: each of the two needs the other
-            files_changed=fetching.wake,
-            adapters=adapters,
-            live_for=live_for(config.adapters),
-            own_posts=own_posts,
-            files=attachments.files,
-            observer=observer,
-        )
-        answering = Answering(
-            provider,
-            adapters,
-            config.handler_function,
-            limits_of(config.bot),
-            attachments,
-            fetch=fetching.read,
-            fill=manager.fill,
-            own_posts=own_posts,
-            observer=observer,
-        )
+        fetching = Fetching(provider, parts.adapters, attachments)
+        manager, answering = _make_room(parts, fetching)
         await stack.enter_async_context(fetching)
         await stack.enter_async_context(answering)
-        sweeping, expiring = partial(_sweep, provider, attachments), partial(_expire, provider, answering)
-        await stack.enter_async_context(in_background(every(SWEEP_EVERY_S, sweeping)))
-        await stack.enter_async_context(in_background(every(EXPIRE_EVERY_S, expiring)))
-        if config.retention:
-            retention = Retention(config.retention, provider, attachments)
-            await stack.enter_async_context(in_background(every(SWEEP_EVERY_S, retention.carry_out)))
+        steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
+            "Sweeping": (SWEEP_EVERY_S, partial(_sweep, provider, attachments)),
+            "Expiring approvals": (EXPIRE_EVERY_S, partial(_expire, provider, answering)),
+        }
+        if parts.config.retention:
+            retention = Retention(parts.config.retention, provider, attachments)
+            steps["Retention"] = (SWEEP_EVERY_S, retention.carry_out)
+        for name, (every_s, step) in steps.items():
+            await stack.enter_async_context(in_background(every(every_s, name, step)))
         # While the adapters end, which may take seconds, no further handler begins.
         await stack.enter_async_context(in_background(when(stopped, answering.stop_taking)))
-        await until(stopped, _serve(adapters.values(), manager, answering, refused))
+        stack.callback(stopped.set)
+        await until(stopped, _serve(parts.adapters.values(), manager, answering, parts.refused))
+
+
+def _make_room(parts: Parts, fetching: Fetching) -> tuple[ConversationManager, Answering]:
+    """Make who keeps what is said, and who answers it."""
+    config, own_posts = parts.config, OwnPosts()
+    manager = ConversationManager(
+        parts.provider,
+        policy_of(config.bot),
+        lambda: answering.wake(),  # noqa: PLW0108  # it is made below: each of the two needs the other
+        files_changed=fetching.wake,
+        adapters=parts.adapters,
+        live_for=live_for(config.adapters),
+        own_posts=own_posts,
+        files=parts.attachments.files,
+        observer=parts.observer,
+    )
+    answering = Answering(
+        parts.provider,
+        parts.adapters,
+        config.handler_function,
+        limits_of(config.bot),
+        parts.attachments,
+        fetch=fetching.read,
+        fill=manager.fill,
+        own_posts=own_posts,
+        observer=parts.observer,
+    )
+    return manager, answering
 
 
 async def _open(provider: StorageProvider, attachments: Attachments) -> None:
@@ -204,26 +234,24 @@ async def _open(provider: StorageProvider, attachments: Attachments) -> None:
         await asyncio.sleep(RETRY_S)
 
 
-async def _connect(
-    stack: AsyncExitStack, adapters: Iterable[Adapter], connected: dict[str, Adapter], refused: list[AdapterError]
-) -> None:
+async def _connect(stack: AsyncExitStack, parts: Parts) -> None:
     """Enter the adapters.
 
-    Args: connected: gets those that their platforms took. refused: gets what the others said.
     Raises: AdapterError: none was taken.
     """
     left: dict[str, AdapterError] = {}
-    for adapter in adapters:
+    for adapter in make_adapters(parts.config.adapters, parts.provider):
+        adapter.observer = parts.observer
         try:
-            connected[adapter.platform] = await stack.enter_async_context(adapter)
+            parts.adapters[adapter.platform] = await stack.enter_async_context(adapter)
         except AdapterError as error:
             left[adapter.platform] = error
-    if connected or len(left) > 1:  # of a single one the caller tells
+    if parts.adapters or len(left) > 1:  # of a single one the caller tells
         for platform, refusal in left.items():
             log.error("%s is left: %s", platform, refusal)
-    refused.extend(left.values())
-    if not connected:
-        raise refused[0]
+    parts.refused.extend(left.values())
+    if not parts.adapters:
+        raise parts.refused[0]
 
 
 async def _serve(

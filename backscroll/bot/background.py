@@ -1,6 +1,6 @@
 """What goes on beside the bot's main work, and what ends it: periodic steps, events that interrupt, signals.
 
-Proved by `tests/scenario/test_run.py` and `test_stopping.py`.
+Proved by `tests/scenario/test_run.py`, `test_stopping.py` and `tests/unit/bot/test_background.py`.
 """
 
 import asyncio
@@ -19,13 +19,16 @@ log = logging.getLogger(__name__)
 ENDED_AT_ONCE = 130
 
 
-async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    """Take a step now, and again and again; where storage does not let it be done, it is put off to the next time."""
+async def every(seconds: float, name: str, step: Callable[[], Awaitable[None]]) -> None:
+    """Take a step now, and again and again; where storage does not let it be done, it is put off to the next time.
+
+    Args: name: what the log calls it.
+    """
     while True:
         try:
             await step()
         except StorageError as error:
-            log.warning("Sweeping is put off: %s", error.message)
+            log.warning("%s is put off: %s", name, error.message)
         await asyncio.sleep(seconds)
 
 

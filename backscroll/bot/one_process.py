@@ -15,15 +15,16 @@ from backscroll.storage.provider import StorageProvider
 
 
 @contextmanager
-def one_process(provider: StorageProvider) -> Iterator[None]:
+def one_process(provider: StorageProvider, directory: Path = Path()) -> Iterator[None]:
     """Hold a lock beside the storage's files, unless several processes may write there, or nothing outlives this one.
 
+    Args: directory: where the provider's place of files lies when it is relative, as `Attachments` has it.
     Raises: StorageRefusedError: another process holds it, or the place of the files cannot be used.
     """
     if provider.supports_concurrent_writers or provider.files_directory is None:
         yield
         return
-    path = Path(f"{provider.files_directory}.lock")
+    path = directory / f"{provider.files_directory}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -4,6 +4,7 @@ Proved by `tests/scenario/test_run.py` and `tests/test_writing_a_provider.py`.
 """
 
 import re
+from pathlib import Path
 
 from backscroll.bot.config import StorageConfig
 from backscroll.bot.config.user_code import place_of
@@ -25,7 +26,7 @@ def make_provider(storage: StorageConfig) -> StorageProvider:
     except StorageError as error:
         raise ConfigError(_refusals(storage, error)) from None
     except Exception as error:  # noqa: BLE001  # somebody else's constructor; the exception's text may hold a password
-        raised = f"{type(error).__qualname__}{place_of(error, storage.path.absolute().parent.resolve())}"
+        raised = f"{type(error).__qualname__}{place_of(error, directory_of(storage))}"
         fact = f"{place}: {storage.type}'s Provider raised {raised}."
         raise ConfigError([(fact, "Correct the keys of storage, or the provider.")]) from None
     if taken := taken_names(type(provider), vars(provider)):
@@ -34,10 +35,18 @@ def make_provider(storage: StorageConfig) -> StorageProvider:
     return provider
 
 
+def directory_of(storage: StorageConfig) -> Path:
+    """Return the configuration's directory, in which the storage has its own things.
+
+    In the working directory a program that is started from elsewhere would not find them.
+    """
+    return storage.path.absolute().parent.resolve()
+
+
 def make_attachments(storage: StorageConfig, provider: StorageProvider) -> Attachments:
     """Make what keeps the contents of attachments, where the configuration says so; nothing is touched yet."""
-    directory = storage.files
-    return Attachments(provider, None if directory is None else LocalFiles(directory))
+    files = None if storage.files is None else LocalFiles(storage.files)
+    return Attachments(provider, files, beside=directory_of(storage))
 
 
 def _refusals(storage: StorageConfig, error: StorageError) -> list[tuple[str, str]]:

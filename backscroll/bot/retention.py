@@ -2,6 +2,7 @@
 
 Each rule goes on where it ended the hour before, so what is kept is not read again; once a day it begins at the oldest
 message, for those that were passed over because their answer was not finished, or that came later with an old date.
+At most once a day the search's indexes are merged, in which cleared words would stay else.
 Several processes may do so at once. Proved by `tests/unit/bot/test_retention.py`.
 """
 
@@ -39,6 +40,9 @@ class Retention:
         self._attachments = attachments
         self._marks: dict[Rule, ExpiryMark | None] = {}
         self._whole_at: datetime | None = None
+        # Nobody knows what a process before cleared and did not merge.
+        self._is_to_merge = True
+        self._merged_at: datetime | None = None
 
     async def carry_out(self) -> None:
         """Let all go that is too old by now. What was done when this is cut off stays done.
@@ -60,6 +64,10 @@ class Retention:
             await self._attachments.discard_dropped()
         if done or events:
             log.info("Retention: %d messages and %d rejected events were too old.", done.messages, events)
+        self._is_to_merge |= bool(done)
+        if self._is_to_merge and (self._merged_at is None or now - self._merged_at >= WHOLE_EVERY):
+            await self._provider.merge_indexes()
+            self._is_to_merge, self._merged_at = False, now
 
     def _expiries(self, now: datetime) -> Iterator[tuple[Rule, Expiry]]:
         for platform, kept in self._config.items():

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from backscroll.cli.commands import Commands
 from backscroll.cli.naming import find_thread
 from backscroll.cli.options import (
     DEFAULT_CONFIG,
@@ -20,11 +21,11 @@ from backscroll.cli.options import (
     tell,
     with_storage,
 )
-from backscroll.cli.printing import Column, as_age, notice, print_json, print_rows
+from backscroll.cli.printing import Column, as_age, counted, notice, print_json, print_rows
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, AnswerState
 
-app = typer.Typer(help="The questions that were asked, and what became of their answers.", no_args_is_help=True)
+app = Commands(help="The questions that were asked, and what became of their answers.", no_args_is_help=True)
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids, as `answers list` shows them.", metavar="ID")]
 State = Literal["waiting", "running", "suspended", "sending", "sent", "failed", "skipped"]
@@ -35,7 +36,7 @@ _COLUMNS = (
     Column("state"),
     Column("thread_id", "thread"),
     Column("created_at", "age", show=as_age),
-    Column("tries", is_number=True),
+    Column("retries", is_number=True),
     Column("reason", is_cut=True),
 )
 _NOT: dict[Step, str] = {
@@ -46,7 +47,7 @@ _NOT: dict[Step, str] = {
 
 @app.command("list")
 def list_answers(
-    state: Annotated[State | None, typer.Option("--state", help="In this state.")] = None,
+    state: Annotated[State | None, typer.Option("--state", help="In this state.", metavar="STATE")] = None,
     thread: Annotated[str | None, typer.Option("--thread", help="In this thread, named as for `show`.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, at most.")] = 100,
     config: ConfigFile = DEFAULT_CONFIG,
@@ -130,7 +131,7 @@ def _told(step: Step, done: list[tuple[str, bool]], *, as_json: bool) -> None:
             tell(f"Answer {answer_id[:100]!a} was not {step}.", _NOT[step])
     count = sum(is_done for _, is_done in done)
     if not as_json:
-        notice(f"{count:,} {'answer was' if count == 1 else 'answers were'} {step}.")
+        notice(f"{counted(count, 'answer was', 'answers were')} {step}.")
     if count < len(done):
         raise typer.Exit(STORAGE)
 
@@ -143,7 +144,7 @@ def _row(answer: Answer) -> dict[str, Any]:
         "message_id": answer.message_id,
         "where": answer.key.alias,
         "position": answer.position,
-        "tries": answer.tries,
+        "retries": answer.tries,  # how often it was given back after a try that went wrong
         "takeovers": answer.takeovers,
         "reason": answer.reason,
         "answer_message_id": answer.answer_message_id,

@@ -12,9 +12,19 @@ from typing import Annotated
 import typer
 
 from backscroll.bot.config import StorageConfig, load_storage
-from backscroll.bot.opening import make_attachments, make_provider
-from backscroll.cli.options import STORAGE, Storage, finish, naming_the_provider, work_on
-from backscroll.cli.printing import notice
+from backscroll.bot.opening import directory_of, make_attachments, make_provider
+from backscroll.cli.moved import as_facts, as_kinds, as_things, tell_missing_files
+from backscroll.cli.options import (
+    STORAGE,
+    Json,
+    Storage,
+    Verbose,
+    finish,
+    log_to_stderr,
+    naming_the_provider,
+    work_on,
+)
+from backscroll.cli.printing import counted, notice, print_json
 from backscroll.cli.progressing import progressing
 from backscroll.errors import StorageRefusedError
 from backscroll.storage.attachments import Attachments
@@ -47,21 +57,26 @@ def copy(
     from_files: FromFiles = None,
     to_files: ToFiles = None,
     merge: Merge = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Copy all that is kept from one database into another one, and compare both.
 
     Between any two of SQLite, PostgreSQL, Redis and a provider of your own. After Ctrl-C, or a crash, the same command
     goes on where it was. A bot may write in the source meanwhile; run it once more when the bot is stopped, and that
-    brings the rest. Start the bot on the target only then.
+    brings the rest, and deletes in the target what was deleted. Start the bot on the target only then.
 
     A password in a URL is seen by everybody who sees the machine's processes: a configuration file takes it from the
     environment. The exit code is 3 when the target is not as the source is.
     """
+    log_to_stderr(verbose)
     here, there = _Named(source, from_files), _Named(target, to_files)
     here.must_be_there()
+    places = dict[str, Path | None]()
 
     async def work(opened: Storage) -> Copied:
         async def onto(other: Storage) -> Copied:
+            places.update(files_from=opened.attachments.directory, files_to=other.attachments.directory)
             return await _copy(here.side(opened), there.side(other), merge=merge)
 
         return await work_on(there.make, onto, True, "made")
@@ -76,7 +91,13 @@ def copy(
         except KeyboardInterrupt:
             notice("Stopped. The same command goes on from here.")
             raise typer.Exit(INTERRUPTED) from None
-    _tell(copied)
+    if as_json:
+        told = {name: place and str(place) for name, place in places.items()}
+        print_json(as_facts(copied, without=["stage"]) | {"is_faithful": copied.is_faithful} | told)
+    else:
+        _tell(copied)
+        if copied.files:
+            notice(f"{counted(copied.files, 'file')} came from {places['files_from']} to {places['files_to']}.")
     if not copied.is_faithful:
         raise typer.Exit(STORAGE)
 
@@ -95,13 +116,13 @@ class _Named:
         """Make it; it is not open yet."""
         if self.config is not None:
             provider = make_provider(self.config)
-            attachments = make_attachments(self.config, provider)
+            attachments, directory = make_attachments(self.config, provider), directory_of(self.config)
         else:
             provider = ThreadStore(self._name).provider
-            attachments = Attachments(provider)
+            attachments, directory = Attachments(provider), Path()
         if self._files is not None:
             attachments = Attachments(provider, LocalFiles(self._files))
-        return Storage(provider, attachments)
+        return Storage(provider, attachments, directory)
 
     def must_be_there(self) -> None:
         """Look whether a SQLite file is there: opened, it would be.
@@ -137,33 +158,36 @@ async def _copy(source: Side, target: Side, *, merge: bool) -> Copied:
     with progressing() as show:
 
         def told(copied: Copied) -> None:
-            done = copied.threads if copied.stage == "threads" else copied.verified_threads + copied.differing_count
-            show(f"{done:,} of {copied.all_threads:,} threads {_STAGES[copied.stage]}", done, copied.all_threads)
+            done, of = copied.threads if copied.stage == "threads" else copied.compared_threads, copied.all_threads
+            show(f"{done:,} of {counted(of, 'thread')} {_STAGES[copied.stage]}", done, of)
 
         return await copy_all(source, target, merge=merge, progress=told)
 
 
 def _tell(copied: Copied) -> None:
     begun = "Went on with an earlier run: " if copied.is_resumed else ""
-    notice(f"{begun}{copied.threads:,} threads with {copied.messages:,} messages copied.")
-    notice(
-        f"Verified: {copied.verified_threads:,} threads with {copied.verified_messages:,} messages are the same on both"
-        f" sides, and {copied.loose:,} other things are there."
-    )
+    more = f", {counted(copied.updated_threads, 'thread')} brought up to date" if copied.updated_threads else ""
+    more += f", {copied.deleted_threads:,} deleted" if copied.deleted_threads else ""
+    notice(f"{begun}{as_things(copied.threads, copied.messages)} copied{more}.")
+    beside = f"; beside them {as_kinds(copied.loose)}" if copied.loose else ""
+    threads, messages = copied.verified_threads, copied.verified_messages
+    are = "is" if threads == 1 else "are"
+    notice(f"Verified: {as_things(threads, messages)} {are} the same on both sides{beside}.")
     if copied.changing_loose:
-        notice(f"{copied.changing_loose:,} other things changed to the last: a bot writes in the source.")
-    _tell_threads("is not the same on both sides", copied.differing, copied.differing_count)
+        notice(f"Beside threads {copied.changing_loose:,} changed to the last: a bot writes in the source.")
+    _tell_threads("did not stand still", copied.differing, copied.differing_count)
     if copied.differing_count:
-        notice("  Stop the bot and run it again.")
+        notice("  A bot writes in the source: stop it, and run this again.")
+    _tell_threads(
+        "is not the same on both sides: somebody else wrote in the target", copied.written, copied.written_count
+    )
     _tell_threads("is in the target alone", copied.strange, copied.strange_count)
-    if copied.strange_count:
-        notice("  It was deleted in the source after it was copied, or somebody else writes in the target.")
-    for sha256 in copied.missing_files:
-        notice(f"The content of file {sha256} is missing or damaged.")
-    if copied.missing_file_count:
-        notice(
-            f"{copied.missing_file_count:,} contents of files did not come along; --from-files names their directory."
-        )
+    if copied.strange_count and not copied.all_threads:
+        notice("  The source has no thread at all, so nothing is deleted: is it the right one?")
+    elif copied.is_shared:
+        notice("  Nothing is deleted or overwritten where somebody else writes. --merge keeps both.")
+    hint = " --from-files names the source's directory."
+    tell_missing_files(copied.missing_files, copied.missing_file_count, hint)
 
 
 def _tell_threads(what: str, ids: Iterable[str], count: int) -> None:
@@ -171,4 +195,4 @@ def _tell_threads(what: str, ids: Iterable[str], count: int) -> None:
     for thread_id in named:
         notice(f"Thread {thread_id} {what}.")
     if count > len(named):
-        notice(f"So it is with {count - len(named):,} more threads.")
+        notice(f"So it is with {counted(count - len(named), 'more thread')}.")

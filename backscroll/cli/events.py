@@ -9,9 +9,11 @@ import typer
 
 from backscroll.bot.config import load_config
 from backscroll.bot.replaying import Replayed, replay_events
+from backscroll.cli.commands import Commands
 from backscroll.cli.options import (
     ADAPTER,
     DEFAULT_CONFIG,
+    STORAGE,
     ConfigFile,
     DatabaseUrl,
     Json,
@@ -21,14 +23,14 @@ from backscroll.cli.options import (
     tell,
     with_storage,
 )
-from backscroll.cli.printing import Column, as_age, notice, print_facts, print_json, print_rows
+from backscroll.cli.printing import Column, as_age, counted, notice, print_facts, print_json, print_rows
 from backscroll.errors import StorageRefusedError
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import RejectedEvent
 from backscroll.storage.values import to_json
 
-app = typer.Typer(help="What the platforms told, and could not be kept.", no_args_is_help=True)
-rejected = typer.Typer(
+app = Commands(help="What the platforms told, and could not be kept.", no_args_is_help=True)
+rejected = Commands(
     help="Events that were put aside with a reason, as they could not be understood or kept.", no_args_is_help=True
 )
 app.add_typer(rejected, name="rejected")
@@ -126,16 +128,27 @@ def drop(
     ids: Annotated[list[str], typer.Argument(help="Ids, as `list` shows them.", metavar="ID")],
     config: ConfigFile = DEFAULT_CONFIG,
     url: DatabaseUrl = None,
+    as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Throw events away that were put aside, with what came."""
     log_to_stderr(verbose)
 
-    async def work(storage: Storage) -> int:
-        events = await _named(storage.provider, ids)
-        return sum([await storage.provider.delete_rejected_event(event.id) for event in events])
+    async def work(storage: Storage) -> list[tuple[str, bool]]:
+        return [(each, await storage.provider.delete_rejected_event(each)) for each in dict.fromkeys(ids)]
 
-    notice(f"{with_storage(config, work, writes=True, opens='ready', url=url):,} thrown away.")
+    dropped = with_storage(config, work, writes=True, opens="ready", url=url)
+    for event_id, is_dropped in dropped:
+        if as_json:
+            print_json({"id": event_id, "dropped": is_dropped})
+        elif not is_dropped:
+            error = _not_there(event_id)
+            tell(error.message, error.hint)
+    count = sum(is_dropped for _, is_dropped in dropped)
+    if not as_json:
+        notice(f"{counted(count, 'event was', 'events were')} thrown away.")
+    if count < len(dropped):
+        raise typer.Exit(STORAGE)
 
 
 async def _named(provider: StorageProvider, ids: list[str]) -> list[RejectedEvent]:
@@ -144,11 +157,15 @@ async def _named(provider: StorageProvider, ids: list[str]) -> list[RejectedEven
     for event_id in dict.fromkeys(ids):
         event = await provider.get_rejected_event(event_id)
         if event is None:
-            raise StorageRefusedError(
-                f"Event {event_id[:100]!a} is not put aside.", "`backscroll events rejected list` shows those that are."
-            )
+            raise _not_there(event_id)
         found.append(event)
     return found
+
+
+def _not_there(event_id: str) -> StorageRefusedError:
+    return StorageRefusedError(
+        f"Event {event_id[:100]!a} is not put aside.", "`backscroll events rejected list` shows those that are."
+    )
 
 
 def _print_replayed(replayed: Replayed, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from backscroll.cli.moments import Since, Until, moment
-from backscroll.cli.naming import place_of
+from backscroll.cli.naming import PLATFORMS, place_of
 from backscroll.cli.options import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -22,7 +22,7 @@ from backscroll.cli.options import (
     log_to_stderr,
     with_storage,
 )
-from backscroll.cli.printing import Column, notice, one_line, print_facts, print_json, print_rows, print_text
+from backscroll.cli.printing import Column, counted, notice, one_line, print_facts, print_json, print_rows, print_text
 from backscroll.cli.snippets import Looking, Snippet, find_hit
 from backscroll.storage.filters import ThreadFilter
 from backscroll.storage.keys import place_fields
@@ -89,7 +89,7 @@ def threads(
     rows, count = with_storage(config, work, url=url)
     print_rows(_LISTED, rows, as_json=as_json, empty="No thread is kept that fits.")
     if rows and len(rows) < count and not as_json:
-        notice(f"{len(rows):,} of {count:,} threads; --limit, --offset and --all show more.")
+        notice(f"{len(rows):,} of {counted(count, 'thread')}; --limit, --offset and --all show more.")
 
 
 def search(
@@ -162,6 +162,9 @@ def _filter(
     platform: str | None, channel: str | None, user: str | None, since: str | None, until: str | None
 ) -> ThreadFilter:
     place: dict[str, Any] = {}
+    if user is not None and user.count(":") == 1 and user.partition(":")[0] in PLATFORMS:
+        example = "slack:T1:U1" if user.startswith("slack:") else "discord:GUILD:USER"
+        raise typer.BadParameter(f"it has three parts, such as {example}; or give the id alone", param_hint="--user")
     if user is not None and user.count(":") == 2:
         named, workspace, user = user.split(":")
         if platform not in (None, named):
@@ -171,14 +174,11 @@ def _filter(
     if channel is not None:
         platform = platform or ("discord" if channel.isdecimal() else "slack")
         place["channel"] = channel
+    start, end = moment(since, "--since"), moment(until, "--until", is_end=True)
+    if start is not None and end is not None and start >= end:
+        raise typer.BadParameter("it is after --until, so nothing fits both", param_hint="--since")
     try:
-        return ThreadFilter(
-            platform=platform,
-            place=place,
-            author=user,
-            since=moment(since, "--since"),
-            until=moment(until, "--until", is_end=True),
-        )
+        return ThreadFilter(platform=platform, place=place, author=user, since=start, until=end)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -26,10 +26,11 @@ from backscroll.cli import (
     running,
     showing,
 )
+from backscroll.cli.commands import Commands
 from backscroll.cli.options import ADAPTER, CONFIGURATION, STORAGE, UNEXPECTED, tell
 from backscroll.errors import AdapterError, ConfigError, StorageError, named
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = Commands(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 BOT, KEPT, MOVING, OPERATING = "The bot", "What is kept", "Moving", "Operating"
 

@@ -21,7 +21,7 @@ import typer
 from backscroll.adapters.printable import printable
 from backscroll.bot.config import StorageConfig, load_storage
 from backscroll.bot.one_process import one_process
-from backscroll.bot.opening import make_attachments, make_provider
+from backscroll.bot.opening import directory_of, make_attachments, make_provider
 from backscroll.errors import BackscrollError, StorageRefusedError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
@@ -34,6 +34,8 @@ STRAY_S = 1.0
 """Seconds that tasks which are left at the end have to let themselves be cancelled."""
 
 UNEXPECTED, CONFIGURATION, STORAGE, ADAPTER = 1, 2, 3, 4
+
+NO_TABLES_HINT = "Check the URL; `backscroll db upgrade`, or the bot's first start, makes them."
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _NOT_THEIRS = (_OURS, *(sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "purelib")))
@@ -61,6 +63,8 @@ class Storage:
 
     provider: StorageProvider
     attachments: Attachments
+    directory: Path = Path()
+    """Where the storage has its own things when it names a relative place."""
 
 
 def with_storage(
@@ -94,7 +98,7 @@ def _at(url: str) -> Storage:
 
 def _configured(config: StorageConfig) -> Storage:
     provider = make_provider(config)
-    return Storage(provider, make_attachments(config, provider))
+    return Storage(provider, make_attachments(config, provider), directory_of(config))
 
 
 async def work_on(
@@ -104,7 +108,7 @@ async def work_on(
     async with AsyncExitStack() as stack:
         storage = make()
         if writes:
-            stack.enter_context(one_process(storage.provider))
+            stack.enter_context(one_process(storage.provider, storage.directory))
         stack.push_async_callback(storage.provider.close)
         stack.push_async_callback(storage.attachments.close)
         if opens == "ready":
@@ -128,7 +132,7 @@ async def _must_be_ready(provider: StorageProvider) -> None:
     name = ThreadStore(provider=provider).database_url or "The storage"
     if here == 0:
         fact = f"{name} has no tables of Backscroll's."
-        raise StorageRefusedError(fact, "Check the URL; `backscroll db upgrade`, or the bot's first start, makes them.")
+        raise StorageRefusedError(fact, NO_TABLES_HINT)
     raise StorageRefusedError(
         f"{name} has a schema of version {here}; this release works on version {known}.",
         "`backscroll db upgrade` brings it up to date; so does the bot's next start.",

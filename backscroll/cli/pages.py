@@ -11,9 +11,17 @@ from typing import Annotated, BinaryIO
 import typer
 
 from backscroll.cli.naming import find_thread
-from backscroll.cli.options import DEFAULT_CONFIG, ConfigFile, DatabaseUrl, Storage, with_storage
-from backscroll.cli.printing import notice
+from backscroll.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    DatabaseUrl,
+    Storage,
+    Verbose,
+    log_to_stderr,
+    with_storage,
+)
 from backscroll.cli.snippets import Looking
+from backscroll.errors import ThreadNotFoundError
 from backscroll.storage.models import Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
@@ -45,12 +53,14 @@ def html(
     force: Force = False,
     config: ConfigFile = DEFAULT_CONFIG,
     url: DatabaseUrl = None,
+    verbose: Verbose = False,
 ) -> None:
     """Write threads, or what a search finds, as one HTML page that needs nothing else.
 
     Messages stand there with their times, edits, reactions, files and tool calls. The page has no script and loads
     nothing; other than small images with --images, files are named and not in it. Only its owner may read the file.
     """
+    log_to_stderr(verbose)
     if bool(name) == (search is not None):
         raise typer.BadParameter("it names threads, or --search finds them; one of the two", param_hint="ID")
     try:
@@ -74,7 +84,7 @@ def html(
         return len(page.threads)
 
     if not with_storage(config, work, url=url):
-        notice("Nothing that is kept fits; no page is written.")
+        raise ThreadNotFoundError("Nothing that is kept fits; no page is written.", "`backscroll search` tries words.")
 
 
 async def _page(provider: StorageProvider, names: list[str], looking: Looking | None, limit: int) -> Page:

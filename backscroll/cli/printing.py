@@ -65,6 +65,11 @@ def as_size(value: int | None) -> str:
     return f"{value} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
+def counted(count: int, singular: str, plural: str | None = None) -> str:
+    """Write a count and what is counted, such as `1 thread` and `1,000 threads`. Args: plural: where no s makes it."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table.

@@ -60,12 +60,14 @@ def check(config: ConfigFile = DEFAULT_CONFIG, verbose: Verbose = False) -> None
     log_to_stderr(verbose)
     loaded = load_config(config)
     with naming_the_provider(loaded.storage):
-        refusals = asyncio.run(_check(loaded))
+        refusals, is_made = asyncio.run(_check(loaded))
     for error in refusals:
         tell(error.message, error.hint)
     if refusals:
         raise typer.Exit(ADAPTER)
     typer.echo(f"{config} is right, and the storage and the platforms can be used.")
+    if not is_made:
+        typer.echo("The storage has no tables yet; the bot's first start makes them.")
 
 
 def demo(
@@ -94,12 +96,16 @@ def demo(
         logging.disable(logging.NOTSET)
 
 
-async def _check(config: Config) -> list[AdapterError]:
-    """Look at the storage and its place for files, then at every platform; return what is wrong with these."""
+async def _check(config: Config) -> tuple[list[AdapterError], bool]:
+    """Look at the storage and its place for files, then at every platform.
+
+    Returns: what is wrong with the platforms, and whether the storage is made already.
+    """
     provider, refusals = make_provider(config.storage), list[AdapterError]()
     try:
         await provider.check()
         await make_attachments(config.storage, provider).check()
+        versions = await provider.schema_version() if provider.supports_export else None
         for adapter in make_adapters(config.adapters, provider):
             try:
                 async with adapter:
@@ -108,4 +114,4 @@ async def _check(config: Config) -> list[AdapterError]:
                 refusals.append(error)
     finally:
         await provider.close()
-    return refusals
+    return refusals, versions is None or versions[0] > 0

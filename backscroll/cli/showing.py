@@ -19,13 +19,13 @@ from backscroll.cli.options import (
     log_to_stderr,
     with_storage,
 )
-from backscroll.cli.printing import as_cell, as_size, notice, one_line, print_facts, print_json, print_text
-from backscroll.cli.snippets import author_of
+from backscroll.cli.printing import as_cell, as_size, counted, notice, one_line, print_facts, print_json, print_text
 from backscroll.storage.archive import ArchivedBlock, ArchivedMessage, ArchiveMark
 from backscroll.storage.blocks import SAID, output_text
 from backscroll.storage.models import Attachment, plain_text
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.values import to_json
+from backscroll.transfer.html import author_of
 
 SHOWN = 100
 """Messages that are shown where nothing else is asked for."""
@@ -134,6 +134,8 @@ def _as_json(archived: ArchivedMessage, versions: bool) -> dict[str, Any]:
     told = archived.model_dump(mode="json", exclude=set() if versions else {"versions"})
     for file, attachment in zip(told["message"]["attachments"], archived.message.attachments, strict=True):
         file["is_kept"] = attachment.is_kept
+    if told["answer"] is not None:
+        told["answer"]["retries"] = told["answer"].pop("tries")
     return {"kind": "message"} | told
 
 
@@ -151,7 +153,7 @@ def _print_message(archived: ArchivedMessage, versions: bool, *, is_named: bool)
     if message.text:
         _print_indented(message.text)
     for version in archived.versions if versions else ():
-        print_text(f"{_INDENT}[until the next edit, written {as_cell(version.written_at)}]")
+        print_text(f"{_INDENT}[earlier wording, written {as_cell(version.written_at)}]")
         _print_indented(plain_text(version.content), 2)
     for line in _lines(archived):
         print_text(_INDENT + one_line(line))
@@ -189,9 +191,9 @@ def _answer(archived: ArchivedMessage) -> list[str]:
     answer = archived.answer
     if answer is None:
         return []
-    tries = f" after {answer.tries} tries" if answer.tries > 1 else ""
+    retries = f" after {counted(answer.tries, 'retry', 'retries')}" if answer.tries else ""
     reason = f": {answer.reason}" if answer.reason else ""
-    lines = [f"[answer] {answer.state}{tries}{reason} ({answer.id})"]
+    lines = [f"[answer] {answer.state}{retries}{reason} ({answer.id})"]
     for approval in answer.approvals:
         who = f" by {approval.decided_by}" if approval.decided_by else ""
         at = f" at {as_cell(approval.decided_at)}" if approval.decided_at else ""

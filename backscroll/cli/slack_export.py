@@ -4,16 +4,25 @@ Proved by `tests/scenario/test_slack_export.py`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from backscroll.adapters.events import Event, MessageEdited, MessagePosted
-from backscroll.cli.options import DEFAULT_CONFIG, ConfigFile, DatabaseUrl, Json, Storage, with_storage
-from backscroll.cli.printing import as_cell, print_json, print_text
+from backscroll.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    DatabaseUrl,
+    Json,
+    Storage,
+    Verbose,
+    log_to_stderr,
+    with_storage,
+)
+from backscroll.cli.printing import counted, notice, print_json, print_text
 from backscroll.cli.progressing import progressing
 from backscroll.storage.models import Attachment, Message
 from backscroll.transfer.slack_archive import Fields, SlackArchive, SlackBot, SlackChannel
@@ -27,17 +36,23 @@ from backscroll.transfer.slack_export import (
 )
 
 LEFT_OUT = {
-    "said_by_slack": "messages of Slack itself, such as who joined",
-    "alone": "messages that stand alone in a channel",
-    "malformed": "messages that cannot be read",
-    "repeated": "messages that stand there twice",
-    "refused": "messages that the storage refuses",
-    "unreadable_files": "files that cannot be read, or not to their end",
-    "unknown_folders": "folders of channels that are in no list",
-    "unsafe_names": "files with names that lead elsewhere",
-    "other_files": "other files",
+    "said_by_slack": ("message of Slack itself, such as who joined", "messages of Slack itself, such as who joined"),
+    "alone": ("message that stands alone in a channel", "messages that stand alone in a channel"),
+    "malformed": ("message that cannot be read", "messages that cannot be read"),
+    "repeated": ("message that stands there twice", "messages that stand there twice"),
+    "refused": ("message that the storage refuses", "messages that the storage refuses"),
+    "unreadable_files": (
+        "file that cannot be read, or not to its end",
+        "files that cannot be read, or not to their end",
+    ),
+    "unknown_folders": ("folder of a channel that is in no list", "folders of channels that are in no list"),
+    "unsafe_names": ("file with a name that leads elsewhere", "files with names that lead elsewhere"),
+    "other_files": ("other file", "other files"),
 }
-"""Why something of an export is not kept, in words."""
+"""Why something of an export is not kept, in words: of one, and of several."""
+
+CANDIDATES = 5
+"""Apps that are named as what the bot may be, at most."""
 
 Export = Annotated[
     Path, typer.Argument(metavar="ZIP", help="The export, as Slack made it.", exists=True, dir_okay=False)
@@ -75,12 +90,14 @@ def slack_export(
     config: ConfigFile = DEFAULT_CONFIG,
     url: DatabaseUrl = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Import Slack's own export into threads that the bot then goes on with.
 
     Each message comes into the thread in which the bot would keep it, so what it keeps already is found there; a repeat
     changes nothing. Nobody gets an answer to what is imported. The bot may run meanwhile.
     """
+    log_to_stderr(verbose)
     _must_be_id(workspace, "TE", "--workspace")
     _must_be_id(bot, "UW", "--bot")
     with SlackArchive(export) as archive:
@@ -99,9 +116,11 @@ def slack_export(
 
         report = with_storage(config, work, writes=True, url=url)
     if as_json:
-        print_json({"workspace": name, **asdict(report)})
+        print_json({"workspace": name} | report.as_dict())
     else:
         _print(report)
+    if bot is None and report.of_apps:
+        _warn_of_apps(archive, report.of_apps)
 
 
 def _must_be_id(value: str | None, letters: str, option: str) -> None:
@@ -123,14 +142,32 @@ def _channels(archive: SlackArchive, wanted: Sequence[str] | None) -> list[str] 
 
 def _print(report: SlackReport) -> None:
     print_text(
-        f"{as_cell(report.new_messages)} new messages and {as_cell(report.new_threads)} new threads"
-        f" from {as_cell(report.channels)} channels; {as_cell(report.changed_messages)} kept messages changed."
+        f"{counted(report.new_messages, 'new message')} and {counted(report.new_threads, 'new thread')}"
+        f" from {counted(report.channels, 'channel')}; {counted(report.changed_messages, 'kept message')} changed."
     )
-    print_text(f"{as_cell(report.messages)} messages were read, with {as_cell(report.files)} files by link.")
+    read = counted(report.messages, "message was", "messages were")
+    print_text(f"{read} read, with {counted(report.files, 'file')} by link.")
     if report.left_out:
         print_text("Left out:")
     for reason, count in sorted(report.left_out.items()):
-        print_text(f"  {as_cell(count)} {LEFT_OUT[reason]}")
+        print_text(f"  {counted(count, *LEFT_OUT[reason])}")
+
+
+def _warn_of_apps(archive: SlackArchive, of_apps: Counter[str]) -> None:
+    """Say that the bot's own words may be among what others wrote."""
+    users = {bot.bot_id: user for user, bot in archive.bots.items() if bot.bot_id is not None}
+    counts = Counter[str]()
+    for its_id, count in of_apps.items():
+        counts[users.get(its_id, its_id)] += count
+    most = counts.most_common(CANDIDATES)
+    named = [f"{its_id} ({archive.people.get(its_id) or 'no name'}, {count:,})" for its_id, count in most]
+    more = f" and {counted(len(counts) - len(most), 'more app')}" if len(counts) > len(most) else ""
+    are = counted(counts.total(), "message is", "messages are")
+    notice(f"{are} of apps, kept as what others say: {', '.join(named)}{more}.")
+    notice(
+        "  If one of them is this bot: its words become answers with --bot, at their first import alone. Import into an"
+        " empty database then."
+    )
 
 
 class _Names:

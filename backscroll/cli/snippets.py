@@ -12,6 +12,7 @@ from backscroll.cli.printing import one_line
 from backscroll.storage.models import Message
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.search import Pattern, Search, fold, index_words
+from backscroll.transfer.html import author_of
 
 SNIPPET_LENGTH = 160
 """Characters of a message that are shown, at most."""
@@ -94,13 +95,6 @@ async def find_hit(provider: StorageProvider, thread_id: str, looking: Looking) 
         if len(page) < PAGE:
             return None
         before = page[0].sequence
-
-
-def author_of(message: Message) -> str:
-    """Name who wrote a message."""
-    source = message.source or {}
-    named = next((source[key] for key in ("name", "handle", "id") if isinstance(source.get(key), str)), None)
-    return named or message.name or message.role
 
 
 def _cut(message: Message, looking: Looking) -> Snippet:

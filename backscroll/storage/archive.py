@@ -33,6 +33,8 @@ _FARTHEST = 10_000
 """Sequences that a message may lie behind its thread's last, at most: some may be missing, but not all."""
 
 _INT32 = 2**31 - 1
+_NEAR = 2**29
+"""Numbers from which storage counts on are not beyond this one, so that it never gets to the end of them."""
 
 
 def _check_external(parts: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
@@ -52,7 +54,12 @@ Key = Annotated[tuple[Text, Text, Text, Text], AfterValidator(_check_key)]
 """Platform, workspace, channel and thread, as `ThreadKey` has them."""
 
 Small = Annotated[int, Field(ge=0, le=_INT32)]
+Counted = Annotated[Small, AfterValidator(lambda number: min(number, _NEAR))]
+"""A number from which storage counts on."""
 Position = Annotated[int, Field(ge=-_INT32, le=_INT32)]
+
+END = 2**63 - 1
+"""The sequence of a mark behind all messages."""
 
 LooseKind = Literal[
     "lost_thread",
@@ -81,6 +88,15 @@ class _Archived(BaseModel):
 def _check_once(where: str, names: list[Any]) -> None:
     if len(set(names)) < len(names):
         raise ValueError(f"{where} have one name twice")
+
+
+def _bring_near(owner: _Archived, things: str, name: str) -> None:
+    """Give things new numbers, in their order, where storage could not count on from those they have."""
+    listed = getattr(owner, things)
+    if any(getattr(each, name) > _NEAR for each in listed):
+        ordered = sorted(listed, key=lambda each: int(getattr(each, name)))
+        near = [each.model_copy(update={name: number}) for number, each in enumerate(ordered, 1)]
+        object.__setattr__(owner, things, near)
 
 
 class ArchivedReaction(_Archived):
@@ -167,11 +183,11 @@ class ArchivedAnswer(_Archived):
     """The duty to answer a message, without its owner: who merges it takes over what was under way."""
 
     id: Id
-    position: Small
+    position: Counted
     key: Key
     state: AnswerState
-    tries: Small = 0
-    takeovers: Small = 0
+    tries: Counted = 0
+    takeovers: Counted = 0
     ready_at: Instant
     reason: Text | None = None
     answer_message_id: Id | None = None
@@ -181,6 +197,11 @@ class ArchivedAnswer(_Archived):
     created_at: Instant
     updated_at: Instant
     approvals: list[ArchivedApproval] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check_numbers(self) -> Self:
+        _bring_near(self, "approvals", "number")
+        return self
 
 
 class ArchivedMessage(_Archived):
@@ -212,6 +233,8 @@ class ArchivedMessage(_Archived):
         for name in ("id", "position", "tool_call_id"):
             _check_once("blocks", [each for one in self.blocks if (each := getattr(one, name)) is not None])
         _check_once("feedback", [one.id for one in self.feedback])
+        _bring_near(self, "parts", "number")
+        _bring_near(self, "blocks", "position")
         if (self.wanted_from is None) != (not self.wanted):
             raise ValueError("wanted and wanted_from go together")
         return self
@@ -247,8 +270,8 @@ class ArchivedThread(_Archived):
 
     @property
     def mark(self) -> "ArchiveMark":
-        """Where to read on after this piece."""
-        last = self.messages[-1].message.sequence if self.messages else 0
+        """Where to read on after this piece; an empty one is its thread's last."""
+        last = self.messages[-1].message.sequence if self.messages else END
         return ArchiveMark(self.id, last or 0)
 
     @property
@@ -282,7 +305,7 @@ class ArchivedThread(_Archived):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMark:
-    """The last thread that was read, and the last sequence of it."""
+    """The last thread that was read, and the last sequence of it: `END` where nothing of it is left."""
 
     thread_id: str
     sequence: int

@@ -54,9 +54,13 @@ class _Database(Owner):
 class Attachments:
     """The files of one provider's messages."""
 
-    def __init__(self, provider: StorageProvider, files: FileStore | None = None) -> None:
-        """Use a file store; None means a local directory, made when it is needed."""
+    def __init__(self, provider: StorageProvider, files: FileStore | None = None, *, beside: Path = Path()) -> None:
+        """Use a file store; None means the provider's own directory, made when it is needed.
+
+        Args: beside: where that directory lies when its name is relative; the working directory, unless it is told.
+        """
         self._provider = provider
+        self._beside = beside
         self._files = files
         self._is_default = files is None
         self._passing: Path | None = None
@@ -70,8 +74,13 @@ class Attachments:
             directory = self._provider.files_directory
             if directory is None:  # the first content makes it, and close() removes it
                 self._passing = Path(tempfile.gettempdir(), f"backscroll-{uuid4()}")
-            self._files = LocalFiles(directory or str(self._passing))
+            self._files = LocalFiles(self._passing or self._beside / str(directory))
         return self._files
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of the files, in full; None where the file store has none."""
+        return self.files.directory if isinstance(self.files, LocalFiles) else None
 
     async def open(self) -> None:
         """Look whether contents can be kept, and whether they are this provider's own, making no directory.

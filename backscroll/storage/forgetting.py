@@ -4,16 +4,17 @@ A report holds counts alone. Proved by `tests/contract/test_forgetting.py`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from backscroll.storage.keys import ExternalId, place_fields
-from backscroll.storage.models import short_title
+from backscroll.storage.models import UNTITLED, short_title
 from backscroll.storage.records import UNFINISHED, AnswerState
-from backscroll.storage.values import check_text, to_json
+from backscroll.storage.values import check_text, from_json
 
 OPEN: tuple[AnswerState, ...] = (*UNFINISHED, "suspended")
 """States of an answer that is still made or sent: its question and its posts are left until it is finished."""
@@ -23,6 +24,7 @@ TITLE_TEXT_LENGTH = 4_000
 
 _ANY = "*"
 _FORK = "Fork of "
+_WRAPPINGS = 4
 
 Place = tuple[str, str]
 """Platform and workspace; both are empty for what has no place outside."""
@@ -58,9 +60,14 @@ class Person:
         return (source or {}).get("id") == self.user_id
 
     def is_in(self, platform: str, payload: dict[str, Any]) -> bool:
-        """Tell whether an event that could not be understood names them, anywhere."""
-        named = rf"(?<![A-Za-z0-9]){re.escape(self.user_id)}(?![A-Za-z0-9])"
-        return self.platform in (_ANY, platform) and re.search(named, to_json(payload)) is not None
+        """Tell whether an event that could not be understood names them, anywhere.
+
+        Also in a text of it that is JSON, a form or percent-encoded itself, and in what such a one has in it.
+        """
+        if self.platform not in (_ANY, platform):
+            return False
+        named = re.compile(rf"(?<![A-Za-z0-9]){re.escape(self.user_id)}(?![A-Za-z0-9])")
+        return any(named.search(text) for text in _texts_in(payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +167,70 @@ def without_author(source: dict[str, Any] | None, platforms: dict[str, dict[str,
     return {"name": None, "source": {"type": kind} if kind in ("user", "agent", "tool") else None, "platforms": bare}
 
 
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """The titles that may have been made in a thread.
+
+    `theirs` are made from what somebody says and said there. `others`, of what other people say: None unless there are
+    words of theirs that nobody knows any more, from which a title that these do not explain may have been made.
+    """
+
+    theirs: frozenset[str]
+    others: frozenset[str] | None = None
+
+    def has(self, title: str, *, of_fork: bool = False) -> bool:
+        """Tell whether a title has to go.
+
+        Args: of_fork: it is a fork's, which may also have a name of its own that nobody said.
+        """
+        if _is_among(title, frozenset([UNTITLED])):
+            return False
+        if _is_among(title, self.theirs):
+            return True
+        return (
+            self.others is not None and not _is_among(title, self.others) and title.startswith(_FORK if of_fork else "")
+        )
+
+
+def titles_of(texts: Iterable[str]) -> frozenset[str]:
+    """Return the titles that are made from these texts."""
+    made = (short_title(text[:TITLE_TEXT_LENGTH]) for text in texts)
+    return frozenset(title for title in made if title is not None)
+
+
 def is_title_of(title: str, texts: Iterable[str]) -> bool:
     """Tell whether a thread's title, or that of the thread it is a fork of, was made from one of these texts."""
-    made = {short_title(text[:TITLE_TEXT_LENGTH]) for text in texts}
-    while title not in made and title.startswith(_FORK):
+    return _is_among(title, titles_of(texts))
+
+
+def _is_among(title: str, titles: frozenset[str]) -> bool:
+    while title not in titles and title.startswith(_FORK):
         title = title.removeprefix(_FORK)
-    return title in made
+    return title in titles
+
+
+def _texts_in(payload: dict[str, Any]) -> Iterator[str]:
+    """Give all texts and numbers in a value of JSON, names too, and what the texts are when they are read."""
+    left: list[tuple[Any, int]] = [(payload, 0)]
+    while left:
+        value, depth = left.pop()
+        if isinstance(value, dict):
+            left += [(each, depth) for pair in value.items() for each in pair]
+        elif isinstance(value, list):
+            left += [(each, depth) for each in value]
+        elif isinstance(value, str):
+            yield value
+            left += [(each, depth + 1) for each in _read(value)] if depth < _WRAPPINGS else []
+        else:
+            yield str(value)
+
+
+def _read(text: str) -> Iterator[Any]:
+    """Read a text as JSON, as percent-encoded and as a form, where it is such."""
+    if text.lstrip()[:1] in ("{", "[", '"'):
+        with suppress(ValueError, RecursionError):  # it only looks like JSON
+            yield from_json(text.strip())
+    if "%" in text:
+        yield unquote_plus(text)
+    if "=" in text:
+        yield from (value for _, value in parse_qsl(text))

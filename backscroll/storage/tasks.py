@@ -4,8 +4,11 @@ Proved by `tests/unit/storage/sql/test_engine.py` and `tests/contract/test_files
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from backscroll.errors import StorageUnavailableError
 
 T = TypeVar("T")
 
@@ -15,18 +18,57 @@ class Tasks:
 
     def __init__(self) -> None:
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._aborted: set[asyncio.Task[Any]] = set()
 
     async def run(self, work: Coroutine[Any, Any, T], *, to_its_end: bool = True) -> T:
-        """Run a task and return its result; `to_its_end`, also when the caller is cancelled."""
+        """Run a task and return its result; `to_its_end`, also when the caller is cancelled.
+
+        Raises: StorageUnavailableError: `abort` cut it off.
+        """
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
         task.add_done_callback(self._ended)
-        return await (asyncio.shield(task) if to_its_end else task)
+        with self._told_of_abort(task):
+            return await (asyncio.shield(task) if to_its_end else task)
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Count the caller's own task among them, which nobody else cancels. Errors as those of `run`."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("Only a task can be counted.")
+        self._under_way.add(task)
+        try:
+            with self._told_of_abort(task):
+                yield
+        finally:
+            self._under_way.discard(task)
+
+    def abort(self) -> None:
+        """Cut off what is under way, in an owner that is used no more."""
+        self._aborted |= self._under_way
+        for task in self._under_way:
+            task.cancel()
 
     async def ended(self) -> None:
         """Wait until none is under way."""
         while self._under_way:
             await asyncio.wait(self._under_way)
+
+    @contextmanager
+    def _told_of_abort(self, task: asyncio.Task[Any]) -> Iterator[None]:
+        try:
+            yield
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            was_aborted = task in self._aborted
+            if was_aborted and caller is task:
+                task.uncancel()
+            if was_aborted and (caller is None or not caller.cancelling()):  # else somebody cancels the caller too
+                raise StorageUnavailableError(
+                    "The store was closed before it had answered.", "Open a new ThreadStore; a repeat is harmless."
+                ) from None
+            raise
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)

@@ -4,7 +4,10 @@ Proved by `tests/unit/transfer/test_importing.py` and `tests/scenario/test_movin
 """
 
 import asyncio
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from io import BufferedReader
 from pathlib import Path
@@ -29,6 +32,8 @@ class Contents:
         """Take contents from somewhere; None leaves them out, and none is missing then."""
         self._opener = opener
         self._missing: set[str] = set()
+        self.count = 0
+        """How many were given, none of which was there before."""
 
     @property
     def missing(self) -> list[str]:
@@ -41,13 +46,20 @@ class Contents:
         return len(self._missing)
 
     async def write(
-        self, attachments: Attachments, provider: StorageProvider, pieces: Sequence[ArchivedThread]
+        self,
+        attachments: Attachments,
+        provider: StorageProvider,
+        pieces: Sequence[ArchivedThread],
+        *,
+        mirror: bool = False,
     ) -> list[Merged]:
         """Merge pieces with what is kept, and return what became of each. A message comes without a missing content.
 
-        Raises: what `merge_archive` raises.
+        Args, raises: as `merge_archive`.
         """
-        return await attachments.write_archive(pieces, self._open, lambda: provider.merge_archive(pieces))
+        return await attachments.write_archive(
+            pieces, self._open, lambda: provider.merge_archive(pieces, mirror=mirror)
+        )
 
     async def _open(self, sha256: str) -> AsyncIterator[bytes] | None:
         if self._opener is None:
@@ -55,6 +67,8 @@ class Contents:
         content = await checked(await self._opener(sha256))
         if content is None:
             self._missing.add(sha256)
+        else:
+            self.count += 1
         return content
 
 
@@ -94,7 +108,7 @@ async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
     """
     file: BufferedReader | None = None
     try:
-        file = await asyncio.to_thread(path.open, "rb")
+        file = await asyncio.to_thread(_opened, path)
         if await asyncio.to_thread(_hash_of, file) != path.name:
             raise StorageRefusedError(f"File {path.name} is damaged: its content has another hash.")
         while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
@@ -104,6 +118,18 @@ async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
     finally:
         if file is not None:
             file.close()
+
+
+def _opened(path: Path) -> BufferedReader:
+    """Open a regular file; a pipe or a device of its name would never end, or never begin.
+
+    Raises: OSError
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(opened, "rb")
 
 
 def _hash_of(file: BufferedReader) -> str:

@@ -1,21 +1,23 @@
 """Copies from any provider to any other: all that is kept, its files, and then a look whether it is the same.
 
 Three passes. The first hands on page after page, and notes in the target how far it is, so that the next run goes on
-there, however this one ended. The second reads both sides, and hands on again what differs, because somebody wrote in
-the source meanwhile. The third hands on what is kept beside threads until nothing of it is new. The source is only
-read. Proved by `tests/scenario/test_moving_data.py` and `tests/unit/transfer/test_copying.py`.
+there, however this one ended. The second reads both sides, hands on again what differs, because somebody wrote in the
+source meanwhile, and deletes what was deleted there. The third hands on what is kept beside threads until nothing of it
+is new. The source is only read, and what somebody else wrote in the target stays. Proved by
+`tests/scenario/test_moving_data.py` and `tests/unit/transfer/test_copying.py`.
 """
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from backscroll.errors import StorageRefusedError
-from backscroll.storage.archive import ArchivedThread, ArchiveMark, Merged
+from backscroll.storage.archive import ArchivedThread, ArchiveMark, LooseKind, Merged
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.provider import StorageProvider
@@ -36,6 +38,8 @@ NOTE_S = 1.0
 COMPARED = 200
 """Threads that are compared at once, at least."""
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Side:
@@ -55,17 +59,29 @@ class Copied:
     stage: Literal["threads", "compare", "other"] = "threads"
     is_resumed: bool = False
     threads: int = 0
+    """That were handed on, or were new when both sides were compared."""
     messages: int = 0
+    """Of those, and new ones of other threads."""
+    updated_threads: int = 0
+    """That were there, and were made the same again."""
+    deleted_threads: int = 0
+    """Of the target, because the source has them no more."""
+    files: int = 0
+    """Contents that the target did not have."""
     verified_threads: int = 0
     verified_messages: int = 0
-    loose: int = 0
+    loose: Counter[LooseKind] = field(default_factory=Counter)
+    """What is kept beside threads: how many of each kind."""
     changing_loose: int = 0
     """Of what is kept beside threads, how much was new even in the last round."""
     differing: list[str] = field(default_factory=list)
-    """The first threads that are not in the target as they are in the source."""
+    """The first threads that are not in the target as they are in the source, where they did not stand still."""
     differing_count: int = 0
+    written: list[str] = field(default_factory=list)
+    """The first threads that are not the same because somebody else wrote in the target."""
+    written_count: int = 0
     strange: list[str] = field(default_factory=list)
-    """The first threads of the target that the source does not have."""
+    """The first threads of the target that the source does not have, and that were not deleted."""
     strange_count: int = 0
     missing_files: list[str] = field(default_factory=list)
     missing_file_count: int = 0
@@ -73,12 +89,32 @@ class Copied:
     @property
     def is_faithful(self) -> bool:
         """Whether the target has all that the source has, and each thread of it is the same."""
-        return not (self.differing_count or self.strange_count or self.missing_file_count)
+        return not (self.differing_count or self.is_shared or self.missing_file_count)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether somebody else wrote in the target."""
+        return bool(self.written_count or self.strange_count)
+
+    @property
+    def compared_threads(self) -> int:
+        """How many threads of the source were looked for in the target."""
+        return self.verified_threads + self.differing_count + self.written_count
 
     def differ(self, thread_ids: Sequence[str]) -> None:
-        """Note threads that are not the same."""
+        """Note threads that did not stand still."""
         self.differing_count += len(thread_ids)
         self.differing += thread_ids[: NAMED - len(self.differing)]
+
+    def be_written(self, thread_ids: Sequence[str]) -> None:
+        """Note threads in which somebody else wrote."""
+        self.written_count += len(thread_ids)
+        self.written += thread_ids[: NAMED - len(self.written)]
+
+    def be_strange(self, thread_ids: Sequence[str]) -> None:
+        """Note threads that stay in the target alone."""
+        self.strange_count += len(thread_ids)
+        self.strange += thread_ids[: NAMED - len(self.strange)]
 
 
 async def copy(
@@ -88,7 +124,8 @@ async def copy(
 
     A bot may write in the source meanwhile; what it writes behind the comparison is for the next run. A run that was
     cut off is gone on with by the next one. Until the last one has ended nobody else writes in the target: there, a
-    thread that differs becomes as the source has it.
+    thread that differs becomes as the source has it, and one that the source has no more is deleted. Where somebody
+    else wrote nevertheless, that stays and is named, and nothing is deleted.
 
     Args: merge: the target may hold something already, which stays; otherwise it is empty, or a copy of this source.
     Raises: StorageRefusedError: both are one storage; the target holds something else. StorageError.
@@ -114,22 +151,28 @@ class _Copying:
         self._note: dict[str, Any] = {}
         self._noted_at = 0.0
         self._done_until: datetime | None = None
+        self._handed_until = _EARLIEST
         self._until: datetime | None = None
+        self._losers: dict[str, datetime] = {}
         self.told = Copied()
 
     async def begin(self) -> None:
         """Look whether the target may be written to, and where an earlier run ended."""
         await self._must_be_two()
         note = await self._target.provider.get(TRANSFER, self._key)
-        if note is None and not self._merge and await self._holds_something():
+        is_ours = note is not None and not note.get("is_merged")
+        if not is_ours and not self._merge and await self._holds_something():
+            other = "no copy" if note is None else "only a merge"
             raise StorageRefusedError(
-                f"{self._target.name} holds something already, and no copy of {self._source.name} was begun there.",
+                f"{self._target.name} holds something already, and {other} of {self._source.name} was begun there.",
                 "Name an empty one, or add --merge to keep both. To go on with a copy, name --from as before.",
             )
         self._note = note or {"source": self._source.name, "started_at": utc_now().isoformat()}
+        self._note["is_merged"] = self._merge
         self.told.is_resumed = note is not None
-        until = self._note.get("done_until")
+        until, handed = self._note.get("done_until"), self._note.get("handed_until")
         self._done_until = None if until is None else datetime.fromisoformat(until)
+        self._handed_until = _EARLIEST if handed is None else datetime.fromisoformat(handed)
         self.told.all_threads = await self._source.provider.count_threads()
 
     async def hand_on_threads(self) -> None:
@@ -142,9 +185,13 @@ class _Copying:
             pages(self._source.provider, after=None if after is None else ArchiveMark(*after))
         ) as every:
             async for page in every:
+                if self.told.is_resumed:
+                    await self._note_losers(page)
                 await self._write(page)
                 self.told.threads += sum(not piece.is_continuation for piece in page)
                 self.told.messages += sum(len(piece.messages) for piece in page)
+                self._handed_until = max(self._handed_until, *(piece.updated_at for piece in page))
+                self._note["handed_until"] = self._handed_until.isoformat()
                 self._note["after"] = [page[-1].mark.thread_id, page[-1].mark.sequence]
                 if time.monotonic() - self._noted_at > NOTE_S:
                     await self._write_note()
@@ -165,7 +212,7 @@ class _Copying:
         if last := digests.end():
             batch.append(last)
         await self._compare(batch)
-        await self._look_for_strangers()
+        await self._delete_strangers()
 
     async def compare_merged(self) -> None:
         """Hand all on once more, which has to change nothing, and look each message up."""
@@ -182,10 +229,10 @@ class _Copying:
         """Hand on what is kept beside threads, until a round finds nothing new."""
         self.told.stage = "other"
         for _ in range(ROUNDS):
-            self.told.loose = self.told.changing_loose = 0
+            self.told.loose, self.told.changing_loose = Counter(), 0
             async with aclosing(loose_pages(self._source.provider)) as every:
                 async for things in every:
-                    self.told.loose += len(things)
+                    self.told.loose.update(thing.kind for thing in things)
                     changed = await self._target.provider.merge_loose(things, replace=not self._merge)
                     self.told.changing_loose += changed
                     self._progress(self.told)
@@ -193,10 +240,11 @@ class _Copying:
                 break
 
     async def finish(self) -> None:
-        """Note that the target has all, and until when it was this copy's own."""
+        """Note until when the target was this copy's own."""
         self.told.missing_files, self.told.missing_file_count = self._contents.missing, self._contents.missing_count
+        self.told.files = self._contents.count
         until = max((each for each in (self._until, self._done_until) if each is not None), default=None)
-        if self.told.is_faithful and until is not None:
+        if not self.told.is_shared and until is not None:
             self._note["done_until"] = until.isoformat()
         await self._write_note()
 
@@ -227,7 +275,15 @@ class _Copying:
         self._noted_at = time.monotonic()
 
     async def _write(self, page: Sequence[ArchivedThread]) -> list[Merged]:
-        return await self._contents.write(self._target.attachments, self._target.provider, page)
+        return await self._contents.write(self._target.attachments, self._target.provider, page, mirror=not self._merge)
+
+    async def _note_losers(self, page: Sequence[ArchivedThread]) -> None:
+        """Note as they are now the threads of the target that lose an alias to these, and with it maybe more."""
+        for piece in page:
+            for alias in () if piece.is_continuation else piece.aliases:
+                holder = await self._target.provider.get_by_alias(alias, limit=0)
+                if holder is not None and holder.id != piece.id and holder.updated_at is not None:
+                    self._losers.setdefault(holder.id, holder.updated_at)
 
     async def _compare(self, batch: list[ThreadDigest]) -> None:
         if not batch:
@@ -237,38 +293,56 @@ class _Copying:
             [each.updated_at for each in there.values()] + ([self._until] if self._until else []), default=None
         )
         differing = [each.id for each in batch if each.id not in there or there[each.id].hash != each.hash]
-        left = await self._correct(differing, there) if differing else []
-        self.told.differ(left)
-        self.told.verified_threads += len(batch) - len(left)
-        self.told.verified_messages += sum(each.messages for each in batch if each.id not in left)
+        unlike = await self._correct(differing, there) if differing else set()
+        same = [each for each in batch if each.id not in unlike]
+        self.told.verified_threads += len(same)
+        self.told.verified_messages += sum(each.messages for each in same)
         self._progress(self.told)
 
-    async def _correct(self, differing: list[str], before: dict[str, ThreadDigest]) -> list[str]:
-        """Hand on again what differs, until nothing does any more; return what differs still."""
+    async def _correct(self, differing: list[str], before: dict[str, ThreadDigest]) -> set[str]:
+        """Hand on again what differs, until nothing does any more.
+
+        Returns: what is not the same on both sides, for it differs still, or is gone in the source by now.
+        """
         ours = {each for each in differing if each not in before or self._is_ours(before[each])}
+        asked, found = differing, set[str]()
         for number in range(ROUNDS):
             if number:  # merging did not do: something was taken away in the source, or was half made
-                await self._replace([each for each in differing if each in ours])
+                ours -= await self._replace([each for each in differing if each in ours])
             async with aclosing(pages(self._source.provider, thread_ids=differing)) as every:
                 async for page in every:
-                    await self._write(page)
+                    await self._note_losers(page)
+                    merged = await self._write(page)
+                    self.told.messages += 0 if number else sum(each.new_messages for each in merged)
             here = await self._digests(self._source.provider, differing)
             there = await self._digests(self._target.provider, differing, is_target=True)
+            found |= here.keys() if not number else set()
+            found -= set(differing) - here.keys()
             differing = [each for each in here if each not in there or there[each].hash != here[each].hash]
             if not differing:
                 break
-        return differing
+        same = found - set(differing)
+        self.told.threads += sum(each not in before for each in same)
+        self.told.updated_threads += sum(each in before for each in same)
+        self.told.differ([each for each in differing if each in ours])
+        self.told.be_written([each for each in differing if each not in ours])
+        return set(asked) - same
 
     def _is_ours(self, thread: ThreadDigest) -> bool:
         """Tell whether nobody has written in a thread of the target since a copy was complete."""
-        return self._done_until is None or thread.updated_at <= self._done_until
+        updated_at = self._losers.get(thread.id, thread.updated_at)
+        return self._done_until is None or updated_at <= self._done_until
 
-    async def _replace(self, thread_ids: list[str]) -> None:
-        """Take out of the target what is to be handed on anew, unless it has a message that the source has not."""
+    async def _replace(self, thread_ids: list[str]) -> set[str]:
+        """Take out of the target what is to be handed on anew; return what has a message that the source has not."""
+        written = set[str]()
         for thread_id in thread_ids:
             known = await self._message_ids(self._source.provider, thread_id)
             if await self._message_ids(self._target.provider, thread_id) <= known:
                 await self._target.provider.delete_thread(thread_id)
+            else:
+                written.add(thread_id)
+        return written
 
     async def _message_ids(self, provider: StorageProvider, thread_id: str) -> set[str]:
         async with aclosing(pages(provider, thread_ids=[thread_id])) as every:
@@ -285,23 +359,36 @@ class _Copying:
             )
         return found
 
-    async def _look_for_strangers(self) -> None:
-        """Find the threads that the target has and the source has not."""
-        if await self._target.provider.count_threads() <= self.told.verified_threads + self.told.differing_count:
+    async def _delete_strangers(self) -> None:
+        """Delete the threads that the target has and the source has no more, if the target is this copy's alone.
+
+        Nothing is deleted where the source has no thread at all: it was emptied, or is another one than it was.
+        """
+        if await self._target.provider.count_threads() <= self.told.compared_threads:
             return
+        strange = dict[str, datetime]()
         async with aclosing(pages(self._target.provider)) as every:
             async for page in every:
-                ids = sorted({piece.id for piece in page if not piece.is_continuation})
-                known = await self._digests(self._source.provider, ids) if ids else {}
-                strange = [each for each in ids if each not in known]
-                self.told.strange_count += len(strange)
-                self.told.strange += strange[: NAMED - len(self.told.strange)]
+                ids = {piece.id: piece.updated_at for piece in page if not piece.is_continuation}
+                known = await self._digests(self._source.provider, sorted(ids)) if ids else {}
+                strange |= {each: self._losers.get(each, ids[each]) for each in ids.keys() - known.keys()}
+        until = self._done_until or self._handed_until
+        is_shared = self.told.written_count or any(updated_at > until for updated_at in strange.values())
+        if is_shared or not self.told.compared_threads:
+            self.told.be_strange(sorted(strange))
+            return
+        for number in range(0, len(strange), COMPARED):
+            deleted = sorted(strange)[number : number + COMPARED]
+            self.told.deleted_threads += await self._target.provider.delete_threads(deleted)
+        await self._target.attachments.discard_dropped()
 
     async def _find_missing(self, page: Sequence[ArchivedThread]) -> list[str]:
         """Hand on pieces until that changes nothing, and return the threads of which a message is not there."""
         merged: list[Merged] = []
         for _ in range(ROUNDS):
             merged = await self._write(page)
+            self.told.threads += sum(each.is_new for each in merged)
+            self.told.messages += sum(each.new_messages for each in merged)
             if not any(each.is_new or each.new_messages or each.changed_messages for each in merged):
                 break
         async with aclosing(

@@ -6,6 +6,7 @@ The file has its name only when it is whole. Knows no command line. Proved by `t
 import asyncio
 import fcntl
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backscroll.errors import StorageRefusedError
-from backscroll.storage.archive import ArchivedThread
+from backscroll.storage.archive import ArchivedThread, LooseKind
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.transfer.contents import checked
@@ -57,7 +58,8 @@ class Exported:
 
     threads: int = 0
     messages: int = 0
-    loose: int = 0
+    loose: Counter[LooseKind] = field(default_factory=Counter)
+    """What is kept beside threads: how many of each kind."""
     files: int = 0
     missing_files: list[str] = field(default_factory=list)
     missing_file_count: int = 0
@@ -99,10 +101,11 @@ async def export_jsonl(
         if selection.is_all:
             async with aclosing(loose_pages(provider)) as every:
                 async for things in every:
-                    told.loose += len(things)
+                    told.loose.update(thing.kind for thing in things)
                     await _write(out, [write_line(Line(loose=each)) for each in things])
                     progress(told)
-        await _write(out, [write_line(Line(end=End(threads=told.threads, messages=told.messages, loose=told.loose)))])
+        end = End(threads=told.threads, messages=told.messages, loose=told.loose.total())
+        await _write(out, [write_line(Line(end=end))])
         await asyncio.to_thread(out.flush)
     return told
 

@@ -18,7 +18,7 @@ from typing import Any
 from backscroll.errors import StorageError
 from backscroll.storage.archive import ArchivedBlock, ArchivedFeedback, ArchivedMessage, ArchivedReaction
 from backscroll.storage.blocks import SAID
-from backscroll.storage.models import Attachment, Content, Thread
+from backscroll.storage.models import Attachment, Content, Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.thumbs import FROM_REACTION
 from backscroll.transfer.html_style import STYLE
@@ -40,7 +40,7 @@ _REL = "noreferrer noopener nofollow"
 _SHOWN = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _SHOWN |= {0x7F: "\u2421"} | dict.fromkeys([*range(0x80, 0xA0), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)], "\ufffd")
 # In a name they could let a file look like one of another kind.
-_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
+_DIRECTIONS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 _NAMED = _SHOWN | _DIRECTIONS | {0x09: "\u2409", 0x0A: "\u240a", 0x2028: "\ufffd", 0x2029: "\ufffd"}
 _IMAGES = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -48,7 +48,6 @@ _IMAGES = {
     "image/gif": re.compile(rb"GIF8[79]a"),
     "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
 }
-_ROLES = {"assistant": "answer", "tool": "tool", "system": "system"}
 
 
 def _no_hits(_text: str) -> Iterable[tuple[int, int]]:
@@ -88,12 +87,11 @@ def message_html(one: ArchivedMessage, thread: int, hits: Hits = _no_hits, image
     """
     message = one.message
     anchor = f"t{thread}-{message.sequence or 0}"
-    source = message.source or {}
-    author = source.get("name") or message.name or source.get("id")
+    author = author_of(message)
     parts = [
         f'<article class="message {message.role}" id="{anchor}">\n<header>',
-        _named(author if isinstance(author, str) else _ROLES.get(message.role, "somebody"), "author"),
-        f' <span class="role">{_ROLES[message.role]}</span>' if message.role in _ROLES else "",
+        _named(author, "author"),
+        f' <span class="role">{message.role}</span>' if message.role not in ("user", author) else "",
         f' <a class="at" href="#{anchor}">{_time(message.created_at)}</a>',
         f' <span class="note">edited {_time(message.edited_at)}</span>' if message.edited_at else "",
         "</header>\n",
@@ -116,6 +114,13 @@ def message_html(one: ArchivedMessage, thread: int, hits: Hits = _no_hits, image
         parts.append(f'<p class="note">The answer to this is {one.answer.state}.</p>\n')
     parts.append("</article>\n")
     return "".join(parts)
+
+
+def author_of(message: Message) -> str:
+    """Name who wrote a message: by name, else by id, else by role."""
+    source = message.source or {}
+    named = next((source[key] for key in ("name", "handle", "id") if isinstance(source.get(key), str)), None)
+    return named or message.name or message.role
 
 
 def _beginning(page: Page) -> str:

@@ -5,12 +5,13 @@ that was cut off is simply run again. Knows no command line. Proved by `tests/un
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from backscroll.errors import StorageError, StorageRefusedError, StorageUnavailableError, named
-from backscroll.storage.archive import ArchivedThread, Loose
+from backscroll.storage.archive import ArchivedThread, Loose, LooseKind
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.transfer.contents import Contents
@@ -38,7 +39,8 @@ class Imported:
     read_bytes: int = 0
     threads: int = 0
     messages: int = 0
-    loose: int = 0
+    loose: Counter[LooseKind] = field(default_factory=Counter)
+    """What is kept beside threads: how many of each kind."""
     new_threads: int = 0
     new_messages: int = 0
     changed_messages: int = 0
@@ -228,7 +230,7 @@ class _Importing:
             for each in things:
                 await self._merge_loose([each])
             return
-        self.told.loose += len(things)
+        self.told.loose.update(thing.kind for _, thing in things)
 
     def _refuse(self, number: int, error: Exception) -> None:
         """Note that the storage does not keep a line; a storage that keeps no line at all is to blame itself.

@@ -145,6 +145,8 @@ class LineReader:
         while self.read_bytes < until and (line := self._next()) is not None:
             if line.data is None or line.data.strip():
                 lines.append(line)
+            if line.data is None and line.number == 1:
+                break  # what begins so is no export, and may be a device that never ends
         return lines
 
     def _next(self) -> RawLine | None:
@@ -157,7 +159,7 @@ class LineReader:
             data = data.removeprefix(_BOM) if self._number == 1 else data
             return RawLine(self._number, data, data.endswith(b"\n"))
         del data
-        return RawLine(self._number, None, self._skip())
+        return RawLine(self._number, None, self._number > 1 and self._skip())
 
     def _skip(self) -> bool:
         """Pass the rest of a line by; tell whether it ended."""

@@ -8,6 +8,7 @@ after channel, day after day; what is held at once is bounded. Proved by `tests/
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -71,7 +72,14 @@ class SlackReport:
     changed_messages: int = 0
     files: int = 0
     """Files by link, of all these messages."""
+    of_apps: Counter[str] = field(default_factory=Counter)
+    """How many of all these messages are of another app than ours, by the id of its user, else of its bot."""
     left_out: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Lay it out for JSON."""
+        told = {each.name: getattr(self, each.name) for each in fields_of(self)}
+        return told | {"of_apps": dict(self.of_apps), "left_out": dict(self.left_out)}
 
 
 Held = dict[ThreadKey, dict[ExternalId, SlackPost]]
@@ -111,6 +119,7 @@ class SlackImport:
                 self._report.channels += 1
                 await self._import(channel)
         self._report.left_out += self._archive.left_out
+        self._report.of_apps += Counter()  # without what is none
         return self._report
 
     async def _import(self, channel: SlackChannel) -> None:
@@ -175,7 +184,10 @@ class SlackImport:
             self._report.new_messages += became.new_messages
             self._report.changed_messages += became.changed_messages
             self._report.messages += len(piece.messages)
-            self._report.files += sum(len(one.message.attachments) for one in piece.messages)
+            for message in (one.message for one in piece.messages):
+                self._report.files += len(message.attachments)
+                source = message.source or {}
+                self._report.of_apps[str(source.get("id"))] += message.role == "user" and source.get("type") == "agent"
         self._went_on(self._report)
 
     def _piece(self, posts: list[SlackPost], start: int, kept: Thread | None, channel: SlackChannel) -> ArchivedThread:

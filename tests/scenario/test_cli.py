@@ -40,6 +40,13 @@ def test_help_of_a_command_names_its_options(call: Call, command: str) -> None:
         assert name in told.out
 
 
+def test_help_and_faults_have_no_words_of_python(call: Call) -> None:
+    for command in ("show", "search", "threads"):
+        assert not re.search("<(bool|int|str|list)", call(command, "--help").out)
+    assert "'--limit' / '-n': it is at least 1" in call("threads", "--limit", "0").err
+    assert "'--state': 'nope' is not one of" in call("answers", "list", "--state", "nope").err
+
+
 @pytest.mark.parametrize("arguments", [["walk"], ["run", "--nothing"], ["run", "extra"], ["run", "--config"]])
 def test_wrong_usage_ends_with_2(call: Call, arguments: list[str]) -> None:
     told = call(*arguments)
@@ -145,8 +152,11 @@ def test_check_leaves_an_empty_postgres_empty(home: Home, call: Call, postgres_u
     assert asyncio.run(tables()) == 0
 
 
-def test_check_says_what_is_right_and_nothing_else(call: Call) -> None:
-    assert call("check") == Called(0, "config.yaml is right, and the storage and the platforms can be used.\n", "")
+def test_check_says_what_is_right_and_nothing_else(home: Home, call: Call) -> None:
+    right = "config.yaml is right, and the storage and the platforms can be used.\n"
+    assert call("check") == Called(0, right, "")
+    (home.directory / "backscroll.db").unlink()
+    assert call("check").out == f"{right}The storage has no tables yet; the bot's first start makes them.\n"
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

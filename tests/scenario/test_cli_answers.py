@@ -33,6 +33,8 @@ def fail(home: Home, *keys: ThreadKey) -> list[Answer]:
         for number, key in enumerate(keys):
             failed.append(await asked(store.provider, number, key=key))
             await taken(store.provider)
+            await store.provider.postpone_answer(failed[-1].id, "one", 0, reason="once", counts=True)
+            await taken(store.provider)
             await store.provider.finish_answer(failed[-1].id, "one", "failed", reason="KeyError at bot.py:7")
         return [*failed, await asked(store.provider, 100, key=keys[0])]
 
@@ -51,8 +53,9 @@ def states(home: Home) -> dict[str, str]:
 def test_list_tells_what_failed_and_why(home: Home, call: Call) -> None:
     failed, _ = fail(home, KEY)
     heading, line = call("answers", "list", "--state", "failed").out.splitlines()
-    assert heading.split() == ["id", "state", "thread", "age", "tries", "reason"]
+    assert heading.split() == ["id", "state", "thread", "age", "retries", "reason"]
     assert line.split()[:3] == [failed.id, "failed", failed.thread_id]
+    assert line.split()[-4:-3] == ["1"]
     assert line.endswith("KeyError at bot.py:7")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sqlite3
 
 import pytest
@@ -29,10 +30,10 @@ def test_status_tells_what_is_there(call: Call, url: str) -> None:
     assert told["schema_version"] == told["release_version"] == SCHEMA_VERSION
 
 
-def test_status_of_no_database_makes_none(new_home: Home, call: Call) -> None:
+def test_status_of_no_database_says_so_and_makes_none(new_home: Home, call: Call) -> None:
     told = call("db", "status")
-    assert "schema version   0\n" in told.out
-    assert told.err.startswith("`backscroll db upgrade` brings it up to date")
+    assert (told.code, re.search(r"^status +not there$", told.out, re.MULTILINE) is not None) == (3, True)
+    assert told.err.startswith("It is not there. Check the URL; `backscroll db upgrade`")
     assert not (new_home.directory / "backscroll.db").exists()
 
 
@@ -48,6 +49,8 @@ def test_upgrade_makes_what_the_commands_read(new_home: Home, call: Call, new_ur
     told = call("db", "upgrade")
     assert (told.code, told.err) == (0, f"The schema was of version 0, and is of version {SCHEMA_VERSION} now.\n")
     assert call("threads").code == 0
+    told = json.loads(call("db", "upgrade", "--json").out)
+    assert told == {"before": SCHEMA_VERSION, "after": SCHEMA_VERSION}
     assert call("db", "upgrade").err == f"The schema is of version {SCHEMA_VERSION}, as this release wants it.\n"
 
 
@@ -67,7 +70,8 @@ def test_database_of_a_newer_release_is_refused(home: Home, call: Call, command:
     assert (told.code, told.out) == (3, "")
     assert told.err.startswith("The database's schema is version 9999")
     assert (home.directory / "backscroll.db").read_bytes() == before
-    assert "A newer release wrote it" in call("db", "status").err
+    status = call("db", "status")
+    assert (status.code, "A newer release wrote it" in status.err) == (3, True)
 
 
 def test_reading_a_missing_database_says_what_to_do(new_home: Home, call: Call) -> None:

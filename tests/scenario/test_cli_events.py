@@ -112,11 +112,13 @@ def test_show_has_the_payload(home: Home, call: Call) -> None:
     assert "\x1b" not in told.out
 
 
-def test_drop_throws_away_all_or_nothing(home: Home, call: Call) -> None:
+def test_drop_tells_what_is_not_there_beside_what_was_thrown_away(home: Home, call: Call) -> None:
     one, two = put_aside(home, {}, {})
     told = call("events", "rejected", "drop", one, "unknown")
     assert (told.code, told.err.splitlines()[0]) == (3, "Event 'unknown' is not put aside.")
-    assert call("events", "rejected", "drop", one, two).err == "2 thrown away.\n"
+    assert told.err.endswith("\n1 event was thrown away.\n")
+    told = call("events", "rejected", "drop", two, "--json")
+    assert (told.code, json.loads(told.out)) == (0, {"id": two, "dropped": True})
     assert call("events", "rejected", "list").err == "Nothing is put aside.\n"
 
 

@@ -18,7 +18,7 @@ from backscroll.testing.provider_contract.samples import asked, taken
 from tests.scenario.conftest import Call, Called
 from tests.scenario.program import Home
 
-ESCAPE = "\x1b]0;owned\x07\x1b[2J\u202e\x9b31m"
+ESCAPE = "\x1b]0;owned\x07\x1b[2J\u202e\u200e\u200f\u061c\x9b31m"
 
 
 def keep(url: str, work: Callable[[ThreadStore], Awaitable[Any]]) -> Any:
@@ -80,7 +80,7 @@ def test_threads_prints_the_newest_first_in_plain_columns(kept: Home, call: Call
     assert heading.split("  ")[0] == "id"
     assert [line.split()[0] for line in lines] == ["deploy", "bare", "old"]
     assert lines[0].index("slack:T1:C1:1736207085.000100") == heading.index("where")
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told.out)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202e]", told.out)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,19 @@ def test_threads_as_json_tells_where_and_how_many(kept: Home, call: Call) -> Non
     (row,) = objects(call("threads", "--json", "-n", "1"))
     assert (row["where"], row["messages"]) == ("slack:T1:C1:1736207085.000100", 2)
     assert row["updated_at"].endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--user", "slack:U1"], "three parts, such as slack:T1:U1"),
+        (["--since", "1d", "--until", "2d"], "nothing fits both"),
+    ],
+    ids=["parts", "order"],
+)
+def test_threads_refuses_what_nothing_can_fit(kept: Home, call: Call, options: list[str], hint: str) -> None:
+    told = call("threads", *options)
+    assert (told.code, hint in told.err) == (2, True)
 
 
 def test_threads_refuses_what_is_no_instant(call: Call) -> None:
@@ -143,7 +156,7 @@ def test_show_finds_a_thread_by_what_it_is_called(kept: Home, call: Call, name: 
 
 def test_show_lets_no_text_do_anything(kept: Home, call: Call) -> None:
     told = call("show", "deploy")
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told.out)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202e]", told.out)
     # What pretends to be a message's heading stands indented, as a text does.
     assert [line[:2] for line in told.out.splitlines() if line.startswith("#")] == ["#1", "#2"]
 

@@ -157,14 +157,16 @@ class TestSqlite:
         folder.mkdir()
         path = await filled_file(folder / "threads.db")
         folder.chmod(0o555)
-        (await run(program, str(path))).check(StorageRefusedError, "cannot be written")
+        told = await run(program, str(path))
+        told.check(StorageRefusedError, "cannot be written")
+        assert told.hint.startswith("Reading needs that too, because of SQLite's write-ahead log.")
 
-    @pytest.mark.parametrize("mode", [0o444, 0o222, 0o000], ids=oct)
+    @pytest.mark.parametrize(("mode", "step"), [(0o444, "written"), (0o222, "read"), (0o000, "read")])
     @pytest.mark.parametrize("program", [OPEN_AND_WRITE, CHECK], ids=["open", "check"])
-    async def test_file_without_rights_is_refused(self, tmp_path: Path, program: str, mode: int) -> None:
+    async def test_file_without_rights_is_refused(self, tmp_path: Path, program: str, mode: int, step: str) -> None:
         path = await filled_file(tmp_path / "threads.db")
         path.chmod(mode)
-        (await run(program, str(path))).check(StorageRefusedError, "cannot be written")
+        (await run(program, str(path))).check(StorageRefusedError, f"cannot be {step}")
 
     @pytest.mark.parametrize("program", [OPEN_AND_WRITE, CHECK], ids=["open", "check"])
     async def test_missing_directory_is_refused(self, tmp_path: Path, program: str) -> None:

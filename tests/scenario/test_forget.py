@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -28,10 +29,33 @@ CANARY = "canary-4711-words"
 FILE = b"canary-4711-file"
 KEY = ThreadKey("slack", "T1", "C1", "1.0")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+KILLING = """
+import os, signal
+from sqlalchemy import event
+from backscroll.storage import sql
+
+
+class Provider(sql.Provider):
+    forgotten = 0
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        for engine in self.database.engines:
+            event.listen(engine, "commit", self.before_commit)
+
+    def before_commit(self, connection):
+        if self.forgotten == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def forget_in_thread(self, *arguments, **options):
+        done = await super().forget_in_thread(*arguments, **options)
+        self.forgotten += 1
+        return done
+"""
 FORGET = ("forget", "--user", "slack:T1:U1", "--yes")
 
 
-async def keep(provider: Provider, files: Attachments) -> None:
+async def keep(provider: Provider, files: Attachments, key: ThreadKey = KEY) -> None:
     """Keep a thread that Anna began with a file, edited, and in which Bo answered; Anna's thumb stands on that."""
     file = Attachment(name="canary.txt", content=FILE)
     for number, (user_id, text) in enumerate([("U1", CANARY), ("U2", "I see")], 1):
@@ -42,10 +66,10 @@ async def keep(provider: Provider, files: Attachments) -> None:
             created_at=NOW,
             attachments=[file] if user_id == "U1" else [],
         )
-        arrival = Arrival(KEY, message, KEY.message(f"{number}.0"), title=text, user_id=user_id)
+        arrival = Arrival(key, message, key.message(f"{number}.0"), title=text, user_id=user_id)
         await files.write([message], partial(provider.record_message, arrival))
-    await provider.record_edit(KEY.message("1.0"), f"edited {CANARY}", NOW)
-    await provider.record_reaction(KEY.message("2.0"), "eyes", "U1", added=True, event_at=NOW)
+    await provider.record_edit(key.message("1.0"), f"edited {CANARY}", NOW)
+    await provider.record_reaction(key.message("2.0"), "eyes", "U1", added=True, event_at=NOW)
     await provider.reject_event("slack", "no channel", {"user": "U1", "text": CANARY})
 
 
@@ -133,6 +157,20 @@ def test_forget_says_when_the_file_is_in_use(home: Home, call: Call, monkeypatch
     assert done.code == 0
     assert "Free space of the storage may still hold what went" in done.err
     assert texts(home.sqlite_url) == ["", "I see"]
+
+
+def test_forget_that_is_killed_is_completed_by_a_repeat(home: Home, url: str, call: Call) -> None:
+    home.write("killing.py", KILLING)
+    home.configure(storage={"type": "killing", "url": url})
+    for channel in ("C1", "C2"):
+        kept(url, partial(keep, key=ThreadKey("slack", "T1", channel, "1.0")))
+    with home.start(*FORGET, KILL_AT="the second thread") as program:
+        assert program.ended() == -signal.SIGKILL, program.err
+    assert sorted(texts(url)) == ["", "I see", "I see", f"edited {CANARY}"]
+    home.configure(url=url)
+    assert call(*FORGET).code == 0
+    assert sorted(texts(url)) == ["", "", "I see", "I see"]
+    assert "Nothing is kept of slack:T1:U1.\n" in call(*FORGET).err
 
 
 def test_forget_in_a_dry_run_tells_and_changes_nothing(home: Home, call: Call) -> None:

@@ -38,14 +38,14 @@ class Provider(sql.Provider):
     def __init__(self, url: str) -> None:
         super().__init__(url)
 
-    async def merge_archive(self, pieces):
+    async def merge_archive(self, pieces, **options):
         self.pages += 1
         if self.pages == 2 and os.environ.get("KILL_AT"):
-            await super().merge_archive(pieces)
+            await super().merge_archive(pieces, **options)
             os.kill(os.getpid(), signal.SIGKILL)
         if self.pages == 2 and os.environ.get("WAIT"):
             await asyncio.Event().wait()
-        return await super().merge_archive(pieces)
+        return await super().merge_archive(pieces, **options)
 """
 
 
@@ -57,6 +57,11 @@ async def fill(url: str, *, count: int = 3) -> None:
         thread.add_message(Message(role="user", attachments=[Attachment(name="f", content=b"content")]))
         await store.save(thread)
         await store.provider.set("mine", "key", {"n": 1})
+
+
+async def fill_with_title(url: str, title: str) -> None:
+    async with ThreadStore(url) as store:
+        await store.provider.merge_archive([archived("t1").model_copy(update={"title": title})])
 
 
 async def kept(url: str) -> tuple[dict[str, str], list[bytes | None]]:
@@ -82,9 +87,12 @@ def test_export_comes_back_in_another_database(home: Home, call: Call, other_url
     back = call("import", "out.jsonl", "--url", other_url)
 
     assert (out.code, out.out) == (0, "")
-    assert out.err == "Exported 4 threads with 10 messages, 1 other things and 1 new files.\n"
+    assert out.err == "Exported 4 threads with 10 messages, 1 value and 1 new file.\n"
     assert (back.code, back.out) == (0, "")
-    assert back.err.startswith("Imported 4 threads with 10 messages: 4 new threads, 10 new messages, 0 changed ones;")
+    assert back.err == (
+        "Imported 4 threads with 10 messages and 1 value:"
+        " 4 new threads, 10 new messages, 0 changed, 1 new beside them.\n"
+    )
     assert asyncio.run(kept(other_url)) == asyncio.run(kept(home.sqlite_url))
     assert sorted(path.name for path in home.directory.glob("out*")) == ["out.files", "out.jsonl"]
 
@@ -96,6 +104,23 @@ def test_export_to_stdout_is_what_a_pipe_takes(home: Home, call: Call) -> None:
     assert told.code == 0
     assert [line["thread"]["id"] for line in lines if "thread" in line] == ["t1"]
     assert list(home.directory.glob("*.files")) == [home.directory / "backscroll.db.files"]
+
+
+def test_export_to_a_terminal_does_nothing_to_it(home: Home) -> None:
+    asyncio.run(fill_with_title(home.sqlite_url, "\x9b31mred \u202e ö"))
+    with home.open_terminal("export", "-", "--thread", "t1") as terminal:
+        assert terminal.ended() == 0
+        assert "\\u009b31mred \\u202e ö" in terminal.out
+
+
+def test_export_takes_the_names_that_show_takes(home: Home, call: Call) -> None:
+    asyncio.run(fill(home.sqlite_url))
+    told = call("export", "one.jsonl", "--thread", "slack:T1:C1:t1", "--json")
+    assert (told.code, json.loads(told.out)["threads"], json.loads(told.out)["messages"]) == (0, 1, 3)
+    unknown = call("export", "two.jsonl", "--thread", "nobody")
+    assert unknown.code == 3
+    assert "nobody is no thread" in unknown.err
+    assert not (home.directory / "two.jsonl").exists()
 
 
 def test_export_replaces_nothing_unasked(home: Home, call: Call) -> None:
@@ -119,11 +144,16 @@ def test_import_names_what_it_cannot_keep_and_ends_with_3(home: Home, call: Call
 
     assert told.code == 3
     assert "line 2: thread: Input should be an object\n" in told.err
-    assert "1 lines could not be kept; the others are.\n" in told.err
+    assert "1 line could not be kept; the others are.\n" in told.err
     assert "The file is cut off: its last line is missing. What is whole of it is kept.\n" in told.err
-    assert "1 contents of files did not come along; their messages did.\n" in told.err
+    assert "The contents of 1 file did not come along; their messages did.\n" in told.err
     assert CANARY not in told.err
     assert asyncio.run(kept(other_url))[0] == asyncio.run(kept(home.sqlite_url))[0]
+
+
+def test_import_of_a_device_is_refused(call: Call) -> None:
+    told = call("import", "/dev/zero")
+    assert (told.code, told.err.splitlines()[0]) == (3, "/dev/zero is no file.")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +164,10 @@ def test_wrong_usage_ends_with_2(call: Call, arguments: list[str]) -> None:
     assert call(*arguments).code == 2
 
 
-def test_import_of_a_file_that_is_not_there_ends_with_3(home: Home, call: Call) -> None:
+def test_import_of_a_file_that_is_not_there_makes_no_database(new_home: Home, call: Call) -> None:
     told = call("import", "--without-files", "nowhere.jsonl")
     assert (told.code, told.err.splitlines()[0]) == (3, "nowhere.jsonl cannot be read: No such file or directory.")
+    assert not (new_home.directory / "backscroll.db").exists()
 
 
 # Copies
@@ -166,9 +197,10 @@ def test_copy_goes_from_any_database_to_any_other(
     for source, target, more in zip(stations, stations[1:], [[], *files], strict=False):
         told = call("copy", "--from", source, "--to", target, *more)
         assert (told.code, told.out) == (0, ""), told.err
-        assert told.err.endswith(
+        assert told.err.startswith(
             "4 threads with 10 messages copied.\n"
-            "Verified: 4 threads with 10 messages are the same on both sides, and 1 other things are there.\n"
+            "Verified: 4 threads with 10 messages are the same on both sides; beside them 1 value.\n"
+            "1 file came from /"
         )
     assert asyncio.run(kept(other_url)) == asyncio.run(kept(home.sqlite_url))
 
@@ -186,6 +218,35 @@ def test_copy_shows_no_password(home: Home, call: Call, prepared_postgres_url: s
     with_mark = call("copy", "--from", prepared_postgres_url, "--to", prepared_postgres_url)
     assert "are one storage" in with_mark.err
     assert password not in with_mark.err
+
+
+def test_copy_puts_files_where_the_bot_of_its_configuration_looks(
+    home: Home, call: Call, prepared_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it is run, and also where the storage's own directory has a relative name."""
+    asyncio.run(fill(home.sqlite_url))
+    home.write("new.yaml", json.dumps({"storage": {"type": "sql", "url": prepared_postgres_url}}))
+    (home.directory / "elsewhere").mkdir()
+    monkeypatch.chdir(home.directory / "elsewhere")
+    told = call("copy", "--from", "../config.yaml", "--to", "../new.yaml")
+
+    own = home.directory / str(Provider(prepared_postgres_url).files_directory)
+    assert told.code == 0, told.err
+    assert told.err.endswith(f"1 file came from {home.directory}/backscroll.db.files to {own}.\n")
+    assert (own / "database-id").exists()
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_copy_after_new_is_the_same_and_tells_what_it_brought(home: Home, call: Call, other_url: str) -> None:
+    home.run("hello A")
+    assert call("copy", "--from", "config.yaml", "--to", other_url).code == 0
+    home.run("/new", "hello B")
+    told = call("copy", "--from", "config.yaml", "--to", other_url, "--json")
+
+    facts = json.loads(told.out)
+    assert (told.code, told.err) == (0, "")
+    assert (facts["threads"], facts["messages"], facts["verified_threads"]) == (1, 2, 2)
+    assert asyncio.run(kept(other_url)) == asyncio.run(kept(home.sqlite_url))
 
 
 def test_copy_of_a_file_that_is_not_there_makes_none(home: Home, call: Call) -> None:

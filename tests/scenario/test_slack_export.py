@@ -42,7 +42,7 @@ async def test_bot_goes_on_with_what_was_imported_while_it_runs(home: Home, call
         path = export_of(stage, tmp_path / "export.zip", asked, *asked.replies, root, reply)
         told = await asyncio.to_thread(call, "import", "slack-export", str(path), "--bot", slack.team.bot_user_id)
         assert told.code == 0, told.err
-        assert "2 new messages and 1 new threads from 1 channels; 0 kept messages changed." in told.out
+        assert "2 new messages and 1 new thread from 1 channel; 0 kept messages changed." in told.out
         kept = await stage.thread_at(asked)
         assert kept is not None
         assert [(message.id, message.text) for message in kept.messages] == before
@@ -80,17 +80,18 @@ def test_report_counts_what_was_kept_and_what_was_left_out(home: Home, call: Cal
     told = call("import", "slack-export", str(path))
     assert (told.code, told.err) == (0, "")
     assert told.out == (
-        "2 new messages and 1 new threads from 1 channels; 0 kept messages changed.\n"
+        "2 new messages and 1 new thread from 1 channel; 0 kept messages changed.\n"
         "2 messages were read, with 0 files by link.\n"
         "Left out:\n"
-        "  1 messages that cannot be read\n"
-        "  1 other files\n"
-        "  1 files that cannot be read, or not to their end\n"
+        "  1 message that cannot be read\n"
+        "  1 other file\n"
+        "  1 file that cannot be read, or not to its end\n"
     )
 
 
 def test_report_as_json_is_one_object(home: Home, call: Call, tmp_path: Path) -> None:
-    path = write_export(tmp_path / "e.zip", d2024_03_01=DAY)
+    joined = said("1709290802.000000", "joined", subtype="channel_join")
+    path = write_export(tmp_path / "e.zip", d2024_03_01=[*DAY, joined])
     call("import", "slack-export", str(path))
     told = json.loads(call("import", "slack-export", str(path), "--json").out)
     assert told == {
@@ -101,8 +102,18 @@ def test_report_as_json_is_one_object(home: Home, call: Call, tmp_path: Path) ->
         "new_messages": 0,
         "changed_messages": 0,
         "files": 0,
-        "left_out": {},
+        "of_apps": {},
+        "left_out": {"said_by_slack": 1},
     }
+
+
+def test_words_of_apps_are_told_where_nobody_says_which_is_the_bot(home: Home, call: Call, tmp_path: Path) -> None:
+    posted = {"type": "message", "subtype": "bot_message", "bot_id": "BBOT", "text": "so", "ts": "1709290803.000000"}
+    day = [*DAY, said("1709290802.000000", "it is", "UBOT", bot_id="BBOT"), posted]
+    path = write_export(tmp_path / "e.zip", d2024_03_01=day)
+    told = call("import", "slack-export", str(path))
+    assert told.err.startswith("2 messages are of apps, kept as what others say: UBOT (helper, 2).\n  If one of them")
+    assert call("import", "slack-export", str(path), "--bot", "UBOT").err == ""
 
 
 def test_workspace_decides_where_the_threads_live(home: Home, call: Call, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import signal
 import socket
 import urllib.error
@@ -12,10 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 import aiohttp
+import pytest
 
 from backscroll.bot.config import WatchConfig
+from backscroll.bot.turn import Turn
+from backscroll.bot.watching.logs import JsonFormatter
 from backscroll.storage.store import ThreadStore
-from backscroll.testing import FakeDiscord, FakeSlack
+from backscroll.testing import FakeDiscord, FakeSlack, Fault
 from tests.scenario import discord as on_discord
 from tests.scenario.conftest import Call
 from tests.scenario.program import Home, Program
@@ -106,6 +110,44 @@ async def test_question_on_slack_is_in_the_figures_and_no_text_is(home: Home) ->
     assert 'backscroll_ack_seconds_count{platform="slack"}' in told
     secrets = (CANARY, slack.bot_token, slack.app_token, stage.general.id, stage.anna.id)
     assert [secret for secret in secrets if secret in told] == []
+
+
+async def fail(turn: Turn) -> str:
+    if "fail" in turn.message.text:
+        raise LookupError(turn.message.text)
+    return f"+ {turn.message.text}"
+
+
+async def test_pages_and_json_lines_of_both_platforms_show_no_text_no_name_and_no_token(
+    home: Home, short_waits: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.setFormatter(JsonFormatter())
+    caplog.set_level(logging.INFO)
+    port = free_port()
+    async with FakeSlack() as slack, FakeDiscord() as discord, stage_of(slack, home) as stage:
+        general, ben = discord.add_channel(CANARY), discord.add_user(CANARY)
+        anna, channel = slack.add_user(CANARY), slack.add_channel(CANARY)
+        adapters = on_discord.config_of(discord, home.sqlite_url).adapters
+        config = config_of(slack, home.sqlite_url, handler=fail)
+        both = replace(config.adapters, discord=adapters.discord)
+        async with running(stage, replace(config, adapters=both, watch=WatchConfig(port=port))):
+            await stage.until(lambda: discord.session_count)
+            post = "/channels/{channel_id}/messages"
+            discord.fail("POST", post, Fault.rate_limited(0.05, with_via=False))
+            discord.fail("POST", post, Fault.error(403, 50013, CANARY))
+            for fault in (Fault.rate_limited(0.05), Fault.error("is_archived")):
+                slack.fail("chat.postMessage", fault)
+            for text in (f"{CANARY} <@BOT>", f"fail {CANARY} <@BOT>"):
+                await slack.say(anna, channel, text)
+                await discord.say(ben, general, text)
+            await slack.send_payload({"type": "event_callback", "event": {"type": "message", "text": CANARY}})
+            told = ("refused by slack", "refused by discord", "has failed", "is put aside", "is kept")
+            await stage.until(lambda: all(each in caplog.text for each in told))
+            pages = [(await page(port, name))[1] for name in ("/metrics", "/readyz")]
+    secrets = (CANARY, slack.bot_token, slack.app_token, discord.token)
+    assert caplog.text.startswith('{"timestamp": ')
+    assert [each for each in secrets for shown in (*pages, caplog.text) if each in shown] == []
+    assert 'answers_ended_total{platform="discord",state="failed"}' in pages[0]
 
 
 async def test_bot_is_not_ready_while_slack_is_away_and_lives_all_the_same(home: Home) -> None:

@@ -11,6 +11,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,6 +90,18 @@ class PostgresServer(OwnServer, Postgres):
             self._process.wait()
         self._process = None
 
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let the server answer nobody as long as this is entered; what was begun goes on afterwards."""
+        processes = [self.process_id, *_children_of(self.process_id)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                os.kill(process, signal.SIGCONT)
+
     def _prepare(self, folder: Path) -> None:
         self._data = folder / "data"
         self._data.mkdir(mode=0o700)
@@ -141,6 +155,10 @@ class PostgresServer(OwnServer, Postgres):
                 self.stop()
                 raise self._failure("PostgreSQL's postgres", f"was not ready in {PATIENCE_S} s")
             time.sleep(0.01)
+
+
+def _children_of(process: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def _wheel_folder() -> Path:

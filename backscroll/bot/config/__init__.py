@@ -209,7 +209,9 @@ def _read_text(path: Path, faults: Faults) -> str | None:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        faults.add(0, "there is no such file.", "Name the configuration with --config, or change to its directory.")
+        faults.add(
+            0, "there is no such file.", "Check the path; where none is given it is config.yaml of this directory."
+        )
         return None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "no name of a file"

@@ -6,7 +6,7 @@ Proved by `tests/unit/bot/watching/test_condition.py` and `tests/scenario/test_w
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from backscroll.adapters.base import Adapter
 from backscroll.storage.provider import StorageProvider
@@ -15,7 +15,7 @@ from backscroll.storage.records import AnswerCount, AnswerState, PoolUse
 T = TypeVar("T")
 
 ANSWER_S = 2.0
-"""Seconds in which the storage has to answer."""
+"""Seconds in which the storage has to answer, all calls of a look together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +63,47 @@ class Watch:
         self.is_open = False
         """Whether the storage was opened; before that it is not asked."""
         self._is_stopping = is_stopping
+        self._check = _Question(provider.check)
+        self._counts = _Question(provider.count_answers)
 
     async def look(self, *, counts: bool = False) -> Condition:
         """Look how the bot is; raises nothing.
 
         Args: counts: whether the answers that are not finished are counted.
         """
-        is_up = self.is_open and await _in_time(self._checked()) is not None
-        answers = await _in_time(self._provider.count_answers()) if is_up and counts else None
+        end = asyncio.get_running_loop().time() + ANSWER_S
+        is_up = self.is_open and await self._check.ask(end) is not None
+        answers = await self._counts.ask(end) if is_up and counts else None
         connected = {platform: self._is_connected(platform) for platform in self._platforms}
-        return Condition(is_up, connected, self._is_stopping(), answers, self._provider.pool_use())
-
-    async def _checked(self) -> bool:
-        await self._provider.check()
-        return True
+        return Condition(is_up, connected, self._is_stopping(), answers and answers[0], self._provider.pool_use())
 
     def _is_connected(self, platform: str) -> bool:
         adapter = self.adapters.get(platform)
         return adapter is not None and adapter.is_connected
 
 
-async def _in_time(work: Awaitable[T]) -> T | None:
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            return await work
-    except Exception:  # noqa: BLE001  # whatever a provider raises, it does not answer
-        return None
+class _Question(Generic[T]):
+    """A call to the storage that is under way once at most, however many wait for what it tells.
+
+    One that is given up may take seconds to clean up behind it; nobody waits for that.
+    """
+
+    def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
+        self._call = call
+        self._asking: asyncio.Task[tuple[T] | None] | None = None
+
+    async def ask(self, end: float) -> tuple[T] | None:
+        """Return what it tells, None when it told nothing until `end` by the loop's clock."""
+        loop = asyncio.get_running_loop()
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._answer())
+        asking = self._asking
+        await asyncio.wait([asking], timeout=max(0.0, end - loop.time()))
+        return asking.result() if asking.done() and not asking.cancelled() else None
+
+    async def _answer(self) -> tuple[T] | None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return (await self._call(),)
+        except Exception:  # noqa: BLE001  # whatever a provider raises, it does not answer
+            return None

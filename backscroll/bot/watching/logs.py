@@ -97,7 +97,7 @@ def set_up(config: LogsConfig, *, verbose: bool) -> None:
         root.addHandler(ours[0])
     for handler in ours:
         handler.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # seven lines at each start, of no use
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # nine lines at a start that migrates, of no use
     root.setLevel(min(LEVELS[config.level], logging.INFO) if verbose else LEVELS[config.level])
 
 

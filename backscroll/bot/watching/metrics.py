@@ -24,6 +24,16 @@ LONG_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 """Bounds of the histograms, in seconds."""
 
 
+class Registry(CollectorRegistry):
+    """Without when each series was made, which the library adds to them all unless the whole process forbids it."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Lay out what the collectors have."""
+        for metric in super().collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
 class Gauges(Collector):
     """What stands at the moment of `condition`."""
 
@@ -73,7 +83,7 @@ class Metrics(Observer):
     """Counts what it hears."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = Registry()
         self.gauges = Gauges()
         self.registry.register(self.gauges)
         ProcessCollector(registry=self.registry)

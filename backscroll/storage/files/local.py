@@ -38,6 +38,11 @@ class LocalFiles(FileStore):
         self._mark = self._directory / "database-id"
         self.max_file_bytes = check_count(max_file_bytes, "max_file_bytes")
 
+    @property
+    def directory(self) -> Path:
+        """The directory in full."""
+        return self._directory.absolute()
+
     def __repr__(self) -> str:
         return f"LocalFiles(max_file_bytes={self.max_file_bytes})"
 

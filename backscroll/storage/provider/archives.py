@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from backscroll.errors import StorageRefusedError
 from backscroll.storage.archive import (
+    END,
     LOOSE_KINDS,
     ArchivedMessage,
     ArchivedThread,
@@ -73,6 +74,9 @@ OWN_NAMESPACES = frozenset(
 )
 """Where the defaults keep what `set` and `append` are not for."""
 
+_STEP = 1_000
+"""Numbers that are looked up at once where some are missing, at least."""
+
 FILES_OWNER = ("files", "owner")
 """The list that says whose the files directory is: each storage has its own."""
 
@@ -106,24 +110,29 @@ class ArchiveCalls(Merging):
         """
         check_count(limit, "limit")
         async with self._exclusive:
-            ids = await self._ids_to_archive(after, thread_ids)
-            await self._look_at_threads(ids[: limit + 1])
-            chosen = await self._choose(ids, after, limit)
-            await self._look_at_messages(chosen)
-            read = [(each, await self._rows_to_archive(each)) for each in chosen]
-            # Of one that goes on there may be nothing but gaps.
-            found = [(each, rows) for each, rows in read if rows or not each.is_continuation]
+            while True:
+                ids = await self._ids_to_archive(after, thread_ids)
+                await self._look_at_threads(ids[: limit + 1])
+                chosen = await self._choose(ids, after, limit)
+                await self._look_at_messages(chosen)
+                read = [(each, await self._rows_to_archive(each)) for each in chosen]
+                found = [(each, rows) for each, rows in read if rows or not each.is_continuation]
+                if found or not chosen:
+                    break
+                after = ArchiveMark(chosen[-1].thread["id"], END)  # of one that goes on there was nothing but gaps
             await self._look_at_rest([row for _, rows in found for row in rows], [each for each, _ in found])
             return [await self._archived(each, rows) for each, rows in found]
 
-    async def merge_archive(self, pieces: Sequence[ArchivedThread]) -> list[Merged]:
+    async def merge_archive(self, pieces: Sequence[ArchivedThread], *, mirror: bool = False) -> list[Merged]:
         """Keep pieces of an archive beside what is kept already, each piece in one transaction, in their order.
 
         A repeat changes nothing, and what was cut off is completed by its repeat. Nothing that is kept is lost:
 
-        * The thread is the one with the same id; else the one at which the first of its aliases that is taken stands;
-          else it is made, with its instants. Of a thread that is there its fields become the archive's where the
-          archive's `updated_at` is later. Aliases that others have stay theirs.
+        * The thread is the one with the same id; else the one that has the first of its lasting aliases which is taken;
+          else it is made, with its instants. Lasting are those that name one place for good: of a thread key whose
+          thread is not its channel, or of a conversation. Other aliases begin new threads at times, and join nothing.
+          Of a thread that is there its fields become the archive's where the archive's `updated_at` is later. An alias
+          that another thread has goes to whichever of the two has the later `updated_at`; of equal ones it stays.
         * A message is the one with the same id in that thread, else the one that holds its `external`, wherever that
           stands. One that is unknown is appended: with the archive's sequence where that is beyond the last, by 10,000
           at most, else with the next (`next_sequence`). An id that a message of another thread has is not taken twice:
@@ -137,17 +146,21 @@ class ArchiveCalls(Merging):
           file that is still to be fetched here, and lies in the file store there, does so here too.
         * An answer is the one of the same message. One that is missing comes as it is, without an owner, at its
           position where that is free, else behind the others; what was running waits again and what was being sent is
-          taken over, both at once. Of one that is there the archive's state stands where its `updated_at` is later and
-          nobody has the answer here.
+          taken over, both at once. Of one that is there the archive's state stands, with the position if that is free,
+          where its `updated_at` is later and nobody has the answer here.
         * Changes that waited for a message here are applied to it.
         * `updated_at` of what is new is the archive's; of threads that change it is now, but for one that has the
           archive's: it is still being made of it.
 
         Contents of files must be held in the file store meanwhile (`Attachments.write_archive`).
 
+        Args: mirror: the storage is to become as the archive's source, which says who has which name. The thread is
+        the one with the same id alone. Its aliases become its own, and so does, for a message that is new or has none,
+        an `external` that another thread's message holds, with those of its posts: the other is kept without it.
+
         Returns: what became of each piece.
         """
-        return [await self._merge_piece(piece) for piece in pieces]
+        return [await self._merge_piece(piece, mirror=mirror) for piece in pieces]
 
     async def read_loose(self, *, after: LooseMark | None = None, limit: int = 500) -> list[Loose]:
         """Return what is kept beside threads, by kind and key, at most `limit`; an empty list is the end.
@@ -214,10 +227,11 @@ class ArchiveCalls(Merging):
         rows: list[Value] = []
         start, last = chosen.start, int(chosen.thread["last_sequence"])
         while start < last and len(rows) < chosen.count:
-            numbers = range(start + 1, min(last, start + chosen.count - len(rows)) + 1)
+            count = chosen.count if start == chosen.start else max(chosen.count, _STEP)
+            numbers = range(start + 1, min(last, start + count) + 1)
             rows += await self._messages_at(chosen.thread["id"], numbers)
             start = numbers[-1]
-        return rows
+        return rows[: chosen.count]
 
     async def _messages_at(self, thread_id: str, numbers: Iterable[int]) -> list[Value]:
         found = [await self.get("messages", join_key(thread_id, number)) for number in numbers]

@@ -1,12 +1,15 @@
 """Between the values of the defaults and archives: what a message's value says as an archive, and how one joins it.
 
-Pure: reads and writes nothing. Proved by `tests/contract/test_archives.py` and
+Pure: reads and writes nothing. What is stored was checked before, so models of it are built without being checked
+again: whatever is kept can be read. Proved by `tests/contract/test_archives.py` and
 `test_merging.py`.
 """
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from backscroll.storage.archive import (
     ArchivedAnswer,
@@ -22,12 +25,14 @@ from backscroll.storage.archive import (
 )
 from backscroll.storage.blocks import SAID
 from backscroll.storage.keys import ExternalId, ThreadKey
-from backscroll.storage.models import Message
+from backscroll.storage.models import Attachment, Message
+from backscroll.storage.provider.conversations import ConversationPlace
 from backscroll.storage.provider.rows import feedback_value, instant_of, instant_text
 from backscroll.storage.thumbs import FROM_REACTION, reaction_feedback_id
 from backscroll.storage.values import canonical_json
 
 Value = dict[str, Any]
+M = TypeVar("M", bound=BaseModel)
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _BLOCK = ("id", "block_type", "content", "details", "tool_call_id", "sha256", "tokens", "model", "cost_usd")
@@ -36,6 +41,8 @@ _ANSWER = ("state", "tries", "takeovers", "reason", "answer_message_id", "is_par
 _APPROVAL = ("number", "outcome", "decided_by")
 _FIELDS = ("title", "user_id", "agent_name", "attributes", "platforms")
 _UNDER_WAY = ("running", "sending")
+_COUNTS = ("forked_at",)
+"""What is named like an instant, and is none."""
 
 
 def archived_thread(
@@ -44,9 +51,8 @@ def archived_thread(
     """Lay a thread, or a piece of it, out as an archive."""
     names = ("id", *_FIELDS, "parent_id", "forked_at", "created_at", "updated_at")
     fields = {name: row[name] for name in names}
-    return ArchivedThread.model_validate(
-        fields | {"aliases": sorted(aliases), "messages": messages, "is_continuation": is_continuation}
-    )
+    fields |= {"aliases": sorted(aliases), "messages": messages, "is_continuation": is_continuation}
+    return _stored(ArchivedThread, fields)
 
 
 def archived_message(
@@ -62,17 +68,18 @@ def archived_message(
     wanted = [each for each in wanted if each["position"] <= len(row["message"]["attachments"])]
     stored = sorted([*row.get("texts", ()), *blocks], key=lambda block: int(block["position"]))
     told = sorted(feedback, key=lambda value: (str(value["created_at"]), str(value["id"])))
-    return ArchivedMessage(
-        message=Message.model_validate(row["message"]),
+    files = [Attachment.model_construct(**each) for each in row["message"]["attachments"]]
+    return ArchivedMessage.model_construct(
+        message=_stored(Message, row["message"] | {"attachments": files}),
         external=_external_of(row["external"]),
         reactions=[_reaction(entry) for entry in row["reactions"]],
-        versions=[ArchivedVersion(content=each["content"], written_at=each["at"]) for each in row["versions"]],
+        versions=[
+            _stored(ArchivedVersion, {"content": each["content"], "written_at": each["at"]}) for each in row["versions"]
+        ],
         parts=[_part(part) for part in sorted(parts, key=lambda part: int(part["number"]))],
         blocks=[_block(block, is_copy="is_copy" in row) for block in stored],
         feedback=[
-            ArchivedFeedback.model_validate(
-                {name: value[name] for name in ("id", *_FEEDBACK, "metadata", "created_at")}
-            )
+            _stored(ArchivedFeedback, {name: value[name] for name in ("id", *_FEEDBACK, "metadata", "created_at")})
             for value in told
         ],
         answer=answer,
@@ -85,14 +92,14 @@ def archived_answer(row: Value, approvals: list[Value]) -> ArchivedAnswer:
     """Lay an answer out as an archive."""
     names = ("id", "position", *_ANSWER, "ready_at", "created_at", "updated_at")
     asked = [
-        ArchivedApproval.model_validate(
-            {name: each[name] for name in ("id", *_APPROVAL, "decided_at", "created_at", "expires_at")}
+        _stored(
+            ArchivedApproval,
+            {name: each[name] for name in ("id", *_APPROVAL, "decided_at", "created_at", "expires_at")},
         )
         for each in sorted(approvals, key=lambda each: (int(each["number"]), str(each["id"])))
     ]
-    place = ThreadKey(**row["place"])
-    key = place.platform, place.workspace, place.channel, place.thread
-    return ArchivedAnswer.model_validate({name: row[name] for name in names} | {"key": key, "approvals": asked})
+    key = tuple(row["place"][name] for name in ThreadKey.__slots__)
+    return _stored(ArchivedAnswer, {name: row[name] for name in names} | {"key": key, "approvals": asked})
 
 
 def new_thread_value(piece: ArchivedThread) -> Value:
@@ -108,6 +115,16 @@ def later_fields(row: Value, piece: ArchivedThread) -> Value | None:
     is_later = instant_text(piece.updated_at) > row["updated_at"]
     differs = is_later and canonical_json(fields) != canonical_json({name: row[name] for name in _FIELDS})
     return fields if differs else None
+
+
+def joining_aliases(piece: ArchivedThread, *, mirror: bool) -> list[str]:
+    """Return the aliases by which a thread that is unknown joins the one that has them, in their order."""
+    return [] if mirror else [alias for alias in sorted(piece.aliases) if _is_lasting(alias)]
+
+
+def takes_alias(piece: ArchivedThread, holder_updated_at: datetime | None, *, mirror: bool) -> bool:
+    """Tell whether an archive's thread takes its alias from another, which storage changed at this instant."""
+    return mirror or piece.updated_at > (holder_updated_at or _EARLIEST)
 
 
 def is_copy(piece: ArchivedThread, each: ArchivedMessage) -> bool:
@@ -275,24 +292,44 @@ def merge_files(row: Value, each: ArchivedMessage) -> list[int]:
     return found
 
 
+def _is_lasting(alias: str) -> bool:
+    """Tell whether an alias names one place for good; that of a channel itself begins a new thread at times."""
+    if ConversationPlace.is_alias(alias):
+        return True
+    try:
+        key = ThreadKey.from_alias(alias)
+    except ValueError:  # longer than any key once it is written as keys are
+        return False
+    return key is not None and key.thread != key.channel
+
+
+def _stored(model: type[M], fields: Value) -> M:
+    """Build a model of what is stored, in which instants are texts."""
+    instants = {
+        name: instant_of(value) for name, value in fields.items() if name.endswith("_at") and name not in _COUNTS
+    }
+    return model.model_construct(**fields | instants)
+
+
 def _reaction(entry: Value) -> ArchivedReaction:
     at = entry["at"]
     named = {"emoji": entry["emoji"], "user_id": entry["user_id"], "event_at": at}
-    return ArchivedReaction.model_validate(named | {"created_at": at, "removed_at": at if entry["removed"] else None})
+    return _stored(ArchivedReaction, named | {"created_at": at, "removed_at": at if entry["removed"] else None})
 
 
 def _part(part: Value) -> ArchivedPart:
-    place = part["external"] and ExternalId(**part["external"])
-    external = place and (place.platform, place.workspace, place.channel, place.id)
+    place = part["external"]
+    external = None if place is None else tuple(place[name] for name in ExternalId.__slots__)
     names = ("number", "token", "text", "state", "kind", "position", "answer_id")
-    return ArchivedPart.model_validate({name: part[name] for name in names} | {"external": external})
+    return _stored(ArchivedPart, {name: part[name] for name in names} | {"external": external})
 
 
 def _block(block: Value, *, is_copy: bool) -> ArchivedBlock:
     value = {name: block.get(name) for name in _BLOCK} | {"details": block.get("details") or {}}
     if is_copy and not value["tokens"] and value["cost_usd"] is None:
         value["tokens"] = None
-    return ArchivedBlock.model_validate(value | {name: block[name] for name in ("position", "created_at")})
+    value["cost_usd"] = None if value["cost_usd"] is None else float(value["cost_usd"])
+    return _stored(ArchivedBlock, value | {name: block[name] for name in ("position", "created_at")})
 
 
 def _external_of(key: str | None) -> External | None:

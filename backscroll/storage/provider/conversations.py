@@ -18,6 +18,7 @@ from backscroll.storage.provider.rows import instant_of, thread_row
 from backscroll.storage.provider.threads import newest
 from backscroll.storage.values import ID_LENGTH, as_utc, canonical_json, check_id, check_text
 
+_ALIAS_STARTS = ('["conversation","', "conversation ")
 _PLACES = {"slack": ("channel", "thread_ts"), "discord": ("channel", "thread")}
 
 
@@ -147,6 +148,11 @@ class ConversationPlace:
         """The alias of the thread; no two places share one. Names that are too long for one are hashed."""
         alias = join_key("conversation", self.agent_name, self.channel_id, self.thread_id)
         return alias if len(alias) <= ID_LENGTH else f"conversation {hashlib.sha256(alias.encode()).hexdigest()}"
+
+    @staticmethod
+    def is_alias(alias: str) -> bool:
+        """Tell whether an alias is one of a conversation."""
+        return alias.startswith(_ALIAS_STARTS)
 
     @property
     def is_channel(self) -> bool:

@@ -19,13 +19,16 @@ from backscroll.storage.forgetting import (
     Forgotten,
     Person,
     Place,
+    Titles,
     is_title_of,
     places_of,
     thread_places,
+    titles_of,
     without_author,
 )
 from backscroll.storage.models import UNTITLED, plain_text
 from backscroll.storage.provider.archives import ArchiveCalls
+from backscroll.storage.provider.lineage import read_down
 from backscroll.storage.provider.rows import clear_row, files_of, instant_text
 
 Row = dict[str, Any]
@@ -56,9 +59,13 @@ class ForgettingCalls(ArchiveCalls):
 
         Atomic. Their messages become tombstones that do not tell whose they are, those that were tombstones before too.
         Their reactions, also those that they took off, and their feedback are deleted; the thread, and the approvals
-        that they decided, do not name them any more. A title that was made from what they said, or from a first message
-        of theirs that was deleted, becomes "Untitled Thread". What is theirs is told by their id and by the place of
-        the message: its external id, else its `platforms`, else its thread's.
+        that they decided, do not name them any more. What is theirs is told by their id and by the place of the
+        message: its external id, else its `platforms`, else its thread's.
+
+        A title that was made from what they said becomes "Untitled Thread", and those that all forks below have of it,
+        which are not counted. Where words of theirs are not known any more, since a message was deleted, or edited
+        before the fork that this is, a title goes too that no message of other people explains; of a fork, when it is
+        "Fork of" another.
 
         Args: with_answers: the bot's answers to them become tombstones too. One that is not finished is left with its
             question, for a repeat; of a question that is forgotten nobody can tell the answer any more. dry_run: count
@@ -76,7 +83,7 @@ class ForgettingCalls(ArchiveCalls):
                 done, answers, left = await self._forget_answers(theirs, dry_run)
                 theirs, whole = [row for row in theirs if row["message"]["id"] not in left], whole | answers
             others = {row["message"]["id"]: row for row in rows if row["message"]["id"] not in whole}
-            done += await self._forget_in_row(thread, theirs, person, dry_run)
+            done += await self._forget_in_row(thread, theirs, others.values(), person, dry_run)
             done += await self._forget_decisions(thread_id, person, dry_run)
             done += await self._forget_reactions(thread, others, person, dry_run)
             for row in theirs:
@@ -115,6 +122,13 @@ class ForgettingCalls(ArchiveCalls):
         Returns: whether they do not; otherwise its operator has to see to it.
         """
         return False
+
+    async def merge_indexes(self) -> None:
+        """Let the indexes of a search hold nothing any more of what was cleared, where it stays in them for a time.
+
+        In small steps, each a transaction of its own, with room between for others that write. What is cut off is
+        completed by a repeat.
+        """
 
     async def find_expired(self, expiry: Expiry, *, after: ExpiryMark | None = None, limit: int = 1_000) -> ExpiredPage:
         """Return messages that are too old, oldest first: `created_at`, then `id`.
@@ -176,6 +190,9 @@ class ForgettingCalls(ArchiveCalls):
                     left.add(answer["message_id"])
                     continue
                 posted = await self.query("parts", {"answer_id": answer["id"]})
+                if not dry_run:
+                    for part in posted:  # also those of a message that was deleted, which kept what was to be posted
+                        await self._empty_part(part)
                 ids |= {part["message_id"] for part in posted}
                 ids |= {answer["answer_message_id"]} if answer["answer_message_id"] else set()
         for message_id in ids:
@@ -184,10 +201,17 @@ class ForgettingCalls(ArchiveCalls):
                 done += replace(await self._blank(row, dry_run), messages=0, answers=1)
         return done, ids, left
 
-    async def _forget_in_row(self, thread: Row, theirs: list[Row], person: Person, dry_run: bool) -> Forgotten:
+    async def _forget_in_row(
+        self, thread: Row, theirs: list[Row], others: Iterable[Row], person: Person, dry_run: bool
+    ) -> Forgotten:
         title, user_id = thread["title"], thread["user_id"]
-        is_lost = any(row["message"]["sequence"] == 1 and row["message"]["deleted_at"] is not None for row in theirs)
-        if title != UNTITLED and (is_lost or any(is_title_of(title, _texts(row)) for row in theirs)):
+        titles, is_fork = _titles(thread, theirs, others), thread["parent_id"] is not None
+        if not dry_run:
+            for fork in (await read_down(self, [thread["id"]])).values():
+                if not fork["is_deleted"] and titles.has(fork["title"], of_fork=True):
+                    row = await self.get("threads", fork["thread_id"]) or {}
+                    await self.set("threads", fork["thread_id"], row | {"title": UNTITLED})
+        if titles.has(title, of_fork=is_fork):
             title = UNTITLED
         # A fork has no place of its own.
         if user_id == person.user_id and (theirs or person.lives_at(thread_places(thread["platforms"]))):
@@ -196,7 +220,7 @@ class ForgettingCalls(ArchiveCalls):
         if changed != thread and not dry_run:
             await self.set("threads", thread["id"], changed)
         # A thread that named them is told as one, though nothing else in it was theirs.
-        return Forgotten(threads=int(changed != thread), titles=int(title != thread["title"]))
+        return Forgotten(threads=int(changed != thread), titles=int(title != thread["title"] and not is_fork))
 
     async def _forget_decisions(self, thread_id: str, person: Person, dry_run: bool) -> Forgotten:
         count = 0
@@ -258,14 +282,19 @@ class ForgettingCalls(ArchiveCalls):
         for each in told:
             await self.delete("feedback", each["key"])
         for part in await self.query("parts", {"message_id": message_id}):
-            if part["state"] == "sent":
-                await self.set("parts", part.pop("key"), part | {"text": ""})
+            answer = None if part["state"] == "sent" else await self.get("answers", str(part["answer_id"]))
+            if answer is None or answer["state"] not in OPEN:
+                await self._empty_part(part)
         await self._drop_files(message_id, files_of(row))
         clear_row(row, None)
         if is_anonymous:
             message |= without_author(message["source"], message["platforms"])
         await self._set_message(row)
         return done
+
+    async def _empty_part(self, part: Row) -> None:
+        if part["text"]:
+            await self.set("parts", part["key"], _keyless(part) | {"text": ""})
 
     async def _is_open(self, message_id: str) -> bool:
         """Tell whether a message belongs to an answer that is not finished."""
@@ -290,6 +319,17 @@ def _places(row: Row, thread: Row) -> list[Place]:
         platform, workspace, *_ = json.loads(row["external"])
         external = platform, workspace
     return places_of(row["message"]["platforms"], thread["platforms"], external)
+
+
+def _titles(thread: Row, theirs: Iterable[Row], others: Iterable[Row]) -> Titles:
+    """Tell which titles may have been made from what is theirs."""
+    told = [row["message"] for row in theirs]
+    is_lost = any(each["deleted_at"] is not None for each in told)
+    # A fork has no versions of what it copied.
+    is_lost |= thread["parent_id"] is not None and any(each["edited_at"] is not None for each in told)
+    people = (row for row in others if row["message"]["role"] == "user" and row["message"]["deleted_at"] is None)
+    made, left = (titles_of(text for row in rows for text in _texts(row)) for rows in (theirs, people))
+    return Titles(made, left if is_lost else None)
 
 
 def _texts(row: Row) -> list[str]:

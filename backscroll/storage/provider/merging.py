@@ -26,6 +26,7 @@ from backscroll.storage.provider.archiving import (
     is_copy,
     is_later_answer,
     is_reactions,
+    joining_aliases,
     later_fields,
     merge_files,
     merge_reactions,
@@ -33,10 +34,11 @@ from backscroll.storage.provider.archiving import (
     new_thread_value,
     new_value,
     part_value,
+    takes_alias,
 )
 from backscroll.storage.provider.checkpoints import CheckpointCalls
 from backscroll.storage.provider.primitives import join_key
-from backscroll.storage.provider.rows import external_key, files_of, instant_text, thumbs_of
+from backscroll.storage.provider.rows import external_key, files_of, instant_of, instant_text, thumbs_of
 from backscroll.storage.values import utc_now
 
 
@@ -45,9 +47,12 @@ class _Merge:
     """One piece that is merged in, and what became of it so far."""
 
     piece: ArchivedThread
+    is_mirror: bool
     made: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     """Messages that were there before."""
+    moved: set[str] = field(default_factory=set)
+    """The keys of the external ids that other threads' messages gave up."""
     touched: set[str] = field(default_factory=set)
     positions: dict[str, set[int]] = field(default_factory=dict)
     """Of the answers of each thread."""
@@ -56,13 +61,13 @@ class _Merge:
 class Merging(CheckpointCalls):
     """The steps of `merge_archive` on the six primitives."""
 
-    async def _merge_piece(self, piece: ArchivedThread) -> Merged:
+    async def _merge_piece(self, piece: ArchivedThread, *, mirror: bool) -> Merged:
         async with self._exclusive:
-            merge = _Merge(piece)
-            thread_id, is_new = await self._merge_thread(piece)
+            merge = _Merge(piece, mirror)
+            thread_id, is_new = await self._merge_thread(piece, mirror=mirror)
             kept: list[tuple[Value, ArchivedMessage]] = []
             for each in piece.messages:
-                row = await self._counterpart(thread_id, each)
+                row = await self._counterpart(merge, thread_id, each)
                 if row is None and await self._message_row(each.message.id) is not None:
                     continue  # another thread has its id
                 if row is None:
@@ -76,10 +81,10 @@ class Merging(CheckpointCalls):
                 await self._merge_answer(merge, row, each)
             return Merged(thread_id, is_new, len(merge.made), len(merge.changed - merge.made))
 
-    async def _merge_thread(self, piece: ArchivedThread) -> tuple[str, bool]:
-        """Find or make the thread of a piece, and give it the names that nobody has."""
+    async def _merge_thread(self, piece: ArchivedThread, *, mirror: bool) -> tuple[str, bool]:
+        """Find or make the thread of a piece, and give it the names that are its own."""
         row = await self.get("threads", piece.id)
-        for alias in sorted(piece.aliases) if row is None else ():
+        for alias in joining_aliases(piece, mirror=mirror) if row is None else ():
             holder = await self.get("aliases", alias)
             row = row or (None if holder is None else await self.get("threads", holder["thread_id"]))
         if is_new := row is None:
@@ -90,16 +95,20 @@ class Merging(CheckpointCalls):
         await self._complete_last_append(await self.get("threads", row["id"]) or row)
         for alias in piece.aliases:
             holder = await self.get("aliases", alias)
-            if holder is None or await self.get("threads", holder["thread_id"]) is None:
+            if holder is not None and holder["thread_id"] == row["id"]:
+                continue
+            other = None if holder is None else await self.get("threads", holder["thread_id"])
+            if other is None or takes_alias(piece, instant_of(other["updated_at"]), mirror=mirror):
                 await self.set("aliases", alias, {"thread_id": row["id"]})
         return str(row["id"]), is_new
 
-    async def _counterpart(self, thread_id: str, each: ArchivedMessage) -> Value | None:
+    async def _counterpart(self, merge: _Merge, thread_id: str, each: ArchivedMessage) -> Value | None:
         """Return the value of the message that is there already, None when there is none."""
         row = await self._message_row(each.message.id)
         if row is not None and row["thread_id"] == thread_id:
             return row
-        return None if each.external is None else await self._external_row(ExternalId(*each.external))
+        holder = None if each.external is None else await self._external_row(ExternalId(*each.external))
+        return holder if holder is None or not merge.is_mirror or holder["thread_id"] == thread_id else None
 
     async def _new_row(self, thread_id: str, each: ArchivedMessage, piece: ArchivedThread) -> Value:
         thread = await self.get("threads", thread_id) or {}
@@ -113,13 +122,13 @@ class Merging(CheckpointCalls):
         later_at = max(message["updated_at"], instant_text(each.message.updated_at or each.message.created_at))
         is_later = later_at > message["updated_at"]
         changed = is_new or await self._merge_content(row, each)
-        claims = await self._claim(row, each)
+        claims = await self._claim(merge, row, each)
         changes = [
             changed,
             bool(claims),
             await self._merge_blocks(row, each, is_new=is_new),
             await self._merge_feedback(row, each),
-            await self._merge_parts(row, each, is_new=is_new, is_later=is_later),
+            await self._merge_parts(merge, row, each, is_later=is_later),
         ]
         if not any(changes):
             return
@@ -153,23 +162,50 @@ class Merging(CheckpointCalls):
             await self.delete("wanted_files", join_key(row["message"]["id"], position))
         return changed or bool(fetched)
 
-    async def _claim(self, row: Value, each: ArchivedMessage) -> list[ExternalId]:
+    async def _claim(self, merge: _Merge, row: Value, each: ArchivedMessage) -> list[ExternalId]:
         """Find the external ids that the message has from now on, and apply what waited for it there."""
         claims = []
         own = each.external and external_key(ExternalId(*each.external))
         for place in dict.fromkeys([each.external, *(part.external for part in each.parts)]):
             external = None if place is None else ExternalId(*place)
-            if external is None or await self._external_row(external) is not None:
+            if external is None:
                 continue
             key = external_key(external)
             if key == own and row["external"] not in (None, own):
                 continue
+            holder = await self._external_row(external)
+            if holder is not None:
+                if not merge.is_mirror or holder["thread_id"] == row["thread_id"]:
+                    continue
+                is_wanted = key == own or row["message"]["id"] in merge.made
+                if not await self._give_up(merge, holder, external, is_wanted=is_wanted):
+                    continue
             if key == own and row["external"] is None:
                 row["external"] = own
                 row["message"]["platforms"] = each.message.platforms | row["message"]["platforms"]
             await self._apply_early(row, external, of_post=bool(each.parts))
             claims.append(external)
         return claims
+
+    async def _give_up(self, merge: _Merge, holder: Value, external: ExternalId, *, is_wanted: bool) -> bool:
+        """Take its external id from a message; it is still found there until another has it.
+
+        Args: is_wanted: else only the rest of what was cut off is completed. Returns: whether another may have it now.
+        """
+        key, place = external_key(external), {name: getattr(external, name) for name in external.__slots__}
+        parts = await self.query("parts", {"message_id": holder["message"]["id"]})
+        posted = [part for part in parts if part["external"] == place]
+        if not is_wanted and (posted or holder["external"] == key):
+            return False
+        merge.moved.add(key)
+        for part in posted:
+            part_key = part.pop("key")
+            await self.set("parts", part_key, part | {"external": None})
+        if holder["external"] == key:
+            holder["external"] = None
+        await self._set_message(holder)
+        await self._change_thread(merge, holder["thread_id"])
+        return True
 
     async def _place(self, row: Value, each: ArchivedMessage) -> None:
         """Store a new message at its place, once what goes with it is."""
@@ -229,16 +265,16 @@ class Merging(CheckpointCalls):
                 changed = True
         return changed
 
-    async def _merge_parts(self, row: Value, each: ArchivedMessage, *, is_new: bool, is_later: bool) -> bool:
+    async def _merge_parts(self, merge: _Merge, row: Value, each: ArchivedMessage, *, is_later: bool) -> bool:
         """Add the posts that are missing, and let those be posted that are in the archive."""
         if not each.parts:
             return False
         message_id = row["message"]["id"]
-        found = [] if is_new else await self.query("parts", {"message_id": message_id})
+        found = [] if message_id in merge.made else await self.query("parts", {"message_id": message_id})
         known = {part.pop("key"): part for part in found}
         changed = False
         for part in each.parts:
-            value = await self._part_to_merge(row, part)
+            value = await self._part_to_merge(merge, row, part)
             key = join_key(message_id, part.number)
             stands = known.get(key)
             is_posted = stands is not None and (stands["state"], value["state"]) == ("waiting", "sent")
@@ -249,10 +285,11 @@ class Merging(CheckpointCalls):
             await self._count_parts(answer_id)
         return changed
 
-    async def _part_to_merge(self, row: Value, part: ArchivedPart) -> Value:
+    async def _part_to_merge(self, merge: _Merge, row: Value, part: ArchivedPart) -> Value:
         external = None if part.external is None else ExternalId(*part.external)
         holder = None if external is None else await self._external_row(external)
-        if holder is not None and holder["message"]["id"] != row["message"]["id"]:
+        is_others = holder is not None and holder["message"]["id"] != row["message"]["id"]
+        if is_others and external is not None and external_key(external) not in merge.moved:
             external = None
         value = part_value(part, row["message"]["id"], external)
         is_deleted = row["message"]["deleted_at"] is not None
@@ -292,14 +329,13 @@ class Merging(CheckpointCalls):
         return changed
 
     async def _position_of(self, merge: _Merge, thread_id: str, answer: ArchivedAnswer, stands: Value | None) -> int:
-        """Return the position that an answer gets among those of its thread: the archive's, or behind them all."""
+        """Return the position of an answer in its thread: the archive's where it is free, else its own or the next."""
         if thread_id not in merge.positions:
             others = await self.query("answers", {"thread_id": thread_id})
             merge.positions[thread_id] = {int(other["position"]) for other in others}
         taken = merge.positions[thread_id]
-        if stands is not None and stands["position"] == answer.position:
-            return answer.position
-        position = answer.position if answer.position not in taken else max(taken) + 1
+        own = max(taken, default=0) + 1 if stands is None else int(stands["position"])
+        position = own if answer.position in taken else answer.position
         taken.add(position)
         await self._note_position(thread_id, max(taken))
         return position

@@ -76,6 +76,14 @@ class Primitives(ABC):
     async def close(self) -> None:
         """Finish what is under way and let go of everything. Harmless when repeated."""
 
+    async def abort(self) -> None:
+        """Let go of everything at once, also of a storage that hangs: for a process that has to end.
+
+        A call under way raises StorageUnavailableError, or StoreClosedError where nothing of it was begun; what it
+        writes is kept whole or not at all. Afterwards as after `close()`, which may be under way. Harmless when
+        repeated. The default, for a storage that never hangs, does nothing.
+        """
+
     async def check(self) -> None:
         """Look whether the storage can be used, changing nothing.
 

@@ -63,6 +63,10 @@ class Provider(RedisArchives):
         await self.transactions.close()
         await self.server.close()
 
+    async def abort(self) -> None:
+        self.transactions.abort()
+        await self.close()
+
     async def health_check(self) -> dict[str, Any]:
         try:
             await self.check()

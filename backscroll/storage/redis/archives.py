@@ -26,10 +26,10 @@ class RedisArchives(RedisAgents):
 
     _own_namespaces = OWN_NAMESPACES | {LAST}
 
-    async def merge_archive(self, pieces: Sequence[ArchivedThread]) -> list[Merged]:
+    async def merge_archive(self, pieces: Sequence[ArchivedThread], *, mirror: bool = False) -> list[Merged]:
         async with self._exclusive:  # all of them in one transaction: a commit costs more than what it writes
             await self._look_at_pieces(pieces)
-            return await super().merge_archive(pieces)
+            return await super().merge_archive(pieces, mirror=mirror)
 
     async def _look_at_pieces(self, pieces: Sequence[ArchivedThread]) -> None:
         """Read what the merge will ask for."""

@@ -149,6 +149,11 @@ class Transactions:
         self._is_closed = True
         await self._tasks.ended()
 
+    def abort(self) -> None:
+        """Cut off what is under way."""
+        self._is_closed = True
+        self._tasks.abort()
+
     async def enter(self) -> Unit:
         """Wait for a place, and begin a transaction."""
         await self._take()
@@ -308,7 +313,7 @@ def whole_calls(provider: type[C]) -> type[C]:
     return provider
 
 
-_LIFE = ("initialize", "close", "check", "health_check")
+_LIFE = ("initialize", "close", "abort", "check", "health_check", "schema_version", "size_bytes")
 
 
 def _whole(call: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:

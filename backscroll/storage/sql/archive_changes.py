@@ -355,6 +355,8 @@ async def _write_answer(
     if theirs.updated_at > mine.answer.updated_at:
         values: Values = {name: getattr(theirs, name) for name in _STATE}
         values["state"] = "waiting" if theirs.state == "running" else theirs.state
+        if theirs.position not in (await lane_of(connection, thread_id)).positions:
+            values["position"] = theirs.position  # it waits anew there
         values |= {"ready_at": now()} if theirs.state in UNDER_WAY else {}
         # A thread has one at a time: where another is being sent here, this one's stays as it is.
         is_begun = (await connection.execute(_IS_BEGUN, {"its_thread": thread_id})).scalar_one()

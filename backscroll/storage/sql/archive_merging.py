@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, select, tuple_, update
 
 from backscroll.storage.archive import ArchivedMessage, ArchivedThread, Merged, next_sequence
-from backscroll.storage.provider.archiving import is_copy
+from backscroll.storage.provider.archiving import is_copy, joining_aliases, takes_alias
 from backscroll.storage.provider.rows import thread_gone
 from backscroll.storage.sql.archive_changes import apply, difference, lane_of
 from backscroll.storage.sql.archive_known import Known, add_names, are_distinct, find_known, names_of
 from backscroll.storage.sql.archive_reading import read_archived
-from backscroll.storage.sql.archive_writing import Lane, Rows, insert_properties, thread_row
+from backscroll.storage.sql.archive_writing import Lane, Rows, insert_properties, place_values, thread_row
 from backscroll.storage.sql.dialect import insert_ignoring
 from backscroll.storage.sql.early import PLACE
 from backscroll.storage.sql.editing import TOUCH
@@ -37,10 +37,22 @@ _DROP_ALIASES = delete(aliases).where(any_of(aliases.c.alias, "ids"))
 _DROP_CLAIMS = delete(message_parts).where(
     tuple_(*PLACE).in_(bindparam("places", expanding=True)), message_parts.c.message_id.is_(None)
 )
+_MOVE_ALIASES = update(aliases).where(any_of(aliases.c.alias, "ids")).values(thread_id=bindparam("its_thread"))
+_THREADS_OF_MESSAGES = select(messages.c.id, messages.c.thread_id).where(any_of(messages.c.id, "ids"))
+_IS_THERE = tuple_(*PLACE).in_(bindparam("places", expanding=True))
+_DROP_PLACES = delete(message_parts).where(_IS_THERE, message_parts.c.token.is_(None))
+_NOWHERE = place_values(None)
+_LEAVE_PLACES = update(message_parts).where(_IS_THERE).values(_NOWHERE)
+_ITS_PLACE = tuple_(*(messages.c[column.name] for column in PLACE))
+_LEAVE_MESSAGES = (
+    update(messages)
+    .where(any_of(messages.c.id, "ids"), _ITS_PLACE.in_(bindparam("places", expanding=True)))
+    .values(_NOWHERE | {"updated_at": now()})
+)
 _COUNT = update(threads).where(threads.c.id == bindparam("its_thread")).values(last_sequence=bindparam("last"))
 
 
-async def merge_pieces(connection: Connection, pieces: Sequence[ArchivedThread]) -> list[Merged]:
+async def merge_pieces(connection: Connection, pieces: Sequence[ArchivedThread], *, mirror: bool) -> list[Merged]:
     """Merge pieces inside the transaction, in their order. Harmless when done again."""
     names = [names_of(piece) for piece in pieces]
     known = await find_known(connection, names)
@@ -52,9 +64,10 @@ async def merge_pieces(connection: Connection, pieces: Sequence[ArchivedThread])
     merged: dict[int, Merged] = {}
     lost = await _insert_fresh(connection, {number: pieces[number] for number in fresh}, merged)
     rest = sorted(rest + lost)
-    same = await _find_same(connection, [pieces[number] for number in rest], [names[number] for number in rest])
+    again = [pieces[number] for number in rest]
+    same = await _find_same(connection, again, [names[number] for number in rest], mirror=mirror)
     for number, outcome in zip(rest, same, strict=True):
-        merged[number] = outcome or await _merge(connection, pieces[number])
+        merged[number] = outcome or await _merge(connection, pieces[number], mirror=mirror)
     return [merged[number] for number in range(len(pieces))]
 
 
@@ -109,7 +122,7 @@ def _last_of(piece: ArchivedThread) -> int:
 
 
 async def _find_same(
-    connection: Connection, pieces: list[ArchivedThread], names: list[dict[str, list[Any]]]
+    connection: Connection, pieces: list[ArchivedThread], names: list[dict[str, list[Any]]], *, mirror: bool
 ) -> list[Merged | None]:
     """Find the pieces all of which is kept already, by a few statements for all of them; None for the others."""
     if not pieces:
@@ -120,9 +133,10 @@ async def _find_same(
     found = await read_archived(connection, _counterparts(known, pieces))
     same: list[Merged | None] = []
     for piece in pieces:
-        row = _thread_of(piece, rows, known)
-        is_same = row is not None and not _is_later(row, piece) and known.aliases.keys() >= set(piece.aliases)
-        is_same = is_same and row is not None and _has_all(row.id, piece, found, known)
+        row = _thread_of(piece, rows, known, mirror=mirror)
+        is_same = row is not None and not _is_later(row, piece)
+        is_same = is_same and row is not None and not _aliases_to_take(piece, row.id, rows, known, mirror=mirror)
+        is_same = is_same and row is not None and _has_all(row.id, piece, found, known, mirror=mirror)
         same.append(Merged(row.id, False, 0, 0) if row is not None and is_same else None)
     return same
 
@@ -133,12 +147,25 @@ def _counterparts(known: Known, pieces: Iterable[ArchivedThread]) -> list[str]:
     return sorted({*known.messages, *(holder for holder in holders if holder is not None)})
 
 
-def _thread_of(piece: ArchivedThread, rows: dict[str, Row[Any]], known: Known) -> Row[Any] | None:
-    """Return the thread that a piece belongs to: that of its id, else that of the first of its aliases."""
+def _thread_of(piece: ArchivedThread, rows: dict[str, Row[Any]], known: Known, *, mirror: bool) -> Row[Any] | None:
+    """Return the thread that a piece belongs to: that of its id, else that of the first alias by which it joins one."""
     if piece.id in rows:
         return rows[piece.id]
-    held = (known.aliases[alias] for alias in sorted(piece.aliases) if alias in known.aliases)
-    return rows.get(next(held, ""))
+    joining = joining_aliases(piece, mirror=mirror)
+    return rows.get(next((known.aliases[alias] for alias in joining if alias in known.aliases), ""))
+
+
+def _aliases_to_take(
+    piece: ArchivedThread, thread_id: str, rows: dict[str, Row[Any]], known: Known, *, mirror: bool
+) -> list[str]:
+    """Return the aliases that nobody has, and those that another thread has to give up."""
+    holders = {alias: known.aliases.get(alias) for alias in sorted(piece.aliases)}
+    return [
+        alias
+        for alias, holder in holders.items()
+        if holder is None
+        or (holder != thread_id and holder in rows and takes_alias(piece, rows[holder].updated_at, mirror=mirror))
+    ]
 
 
 def _is_later(row: Row[Any], piece: ArchivedThread) -> bool:
@@ -146,9 +173,9 @@ def _is_later(row: Row[Any], piece: ArchivedThread) -> bool:
     return piece.updated_at > row.updated_at and any(getattr(piece, name) != getattr(row, name) for name in FIELDS)
 
 
-def _has_all(thread_id: str, piece: ArchivedThread, found: Found, known: Known) -> bool:
+def _has_all(thread_id: str, piece: ArchivedThread, found: Found, known: Known, *, mirror: bool) -> bool:
     for each in piece.messages:
-        mine = _counterpart(thread_id, each, found, known)
+        mine = _counterpart(thread_id, each, found, known, mirror=mirror)
         if mine is None and each.message.id not in known.messages:
             return False
         if mine is not None and not difference(found[mine][1], each).is_nothing:
@@ -156,12 +183,14 @@ def _has_all(thread_id: str, piece: ArchivedThread, found: Found, known: Known) 
     return True
 
 
-def _counterpart(thread_id: str, each: ArchivedMessage, found: Found, known: Known) -> str | None:
+def _counterpart(thread_id: str, each: ArchivedMessage, found: Found, known: Known, *, mirror: bool) -> str | None:
     """Name the message that one of an archive is: that of its id in its thread, else the one that holds its place."""
     if each.message.id in found and found[each.message.id][0] == thread_id:
         return each.message.id
     holder = None if each.external is None else known.places.get(each.external)
-    return holder if holder in found else None
+    if holder is None or holder not in found or (mirror and found[holder][0] != thread_id):
+        return None
+    return holder
 
 
 @dataclass(slots=True)
@@ -170,7 +199,10 @@ class _Merge:
 
     connection: Connection
     piece: ArchivedThread
+    is_mirror: bool
     thread: Row[Any]
+    others: dict[str, Row[Any]]
+    """The threads that are locked."""
     known: Known
     found: Found
     rows: Rows
@@ -185,18 +217,20 @@ class _Merge:
     """The same of messages that were there."""
 
 
-async def _merge(connection: Connection, piece: ArchivedThread) -> Merged:
+async def _merge(connection: Connection, piece: ArchivedThread, *, mirror: bool) -> Merged:
     """Merge one piece with what is there of it."""
     names = names_of(piece)
-    thread, is_new = await _find_or_make(connection, piece, names)
+    thread, others, is_new = await _find_or_make(connection, piece, names, mirror=mirror)
     known = await find_known(connection, [names])
     found = await read_archived(connection, _counterparts(known, [piece]))
     rows = await Rows.begin(connection)
     lane = await lane_of(connection, thread.id)
-    merge = _Merge(connection, piece, thread, known, found, rows, thread.last_sequence, lane)
+    merge = _Merge(connection, piece, mirror, thread, others, known, found, rows, thread.last_sequence, lane)
     await _merge_thread(merge)
+    if mirror:
+        await _take_places(merge)
     for each in piece.messages:
-        mine = _counterpart(thread.id, each, merge.found, known)
+        mine = _counterpart(thread.id, each, merge.found, known, mirror=mirror)
         if mine is not None:
             await _merge_message(merge, mine, each)
         elif each.message.id not in known.messages:
@@ -206,20 +240,23 @@ async def _merge(connection: Connection, piece: ArchivedThread) -> Merged:
 
 
 async def _find_or_make(
-    connection: Connection, piece: ArchivedThread, names: dict[str, list[Any]]
-) -> tuple[Row[Any], bool]:
-    """Lock the answers, then the threads that a piece concerns, and return its own, which may have to be made."""
+    connection: Connection, piece: ArchivedThread, names: dict[str, list[Any]], *, mirror: bool
+) -> tuple[Row[Any], dict[str, Row[Any]], bool]:
+    """Lock the answers, then the threads that a piece concerns.
+
+    Returns: its own thread, all that are locked, and whether its own was made.
+    """
     is_new = False
     for _ in range(ATTEMPTS):  # who was there may be deleted before its row is locked
         known = await find_known(connection, [names])
-        held = _counterparts(known, [piece])
+        held = sorted({*known.messages, *(holder for holder in known.places.values() if holder is not None)})
         await connection.execute(_LOCK_ANSWERS, {"ids": held})
         concerned = set((await connection.execute(_THREADS_OF, {"ids": held})).scalars())
         ids = {"ids": sorted({piece.id, *known.aliases.values(), *concerned})}
         rows = {row.id: row for row in await connection.execute(_LOCK, ids)}
-        row = _thread_of(piece, rows, known)
+        row = _thread_of(piece, rows, known, mirror=mirror)
         if row is not None:
-            return row, is_new
+            return row, rows, is_new
         insert = insert_ignoring(connection, threads).returning(threads.c.id)
         if (await connection.execute(insert, thread_row(piece, 0))).one_or_none() is not None:
             is_new = True
@@ -232,10 +269,37 @@ async def _merge_thread(merge: _Merge) -> None:
     if _is_later(row, piece):
         before = fields_of(row)
         await update_threads(merge.connection, [before], [before | {name: getattr(piece, name) for name in FIELDS}])
-    missing = [alias for alias in sorted(piece.aliases) if alias not in merge.known.aliases]
-    if missing:
+    wanted = _aliases_to_take(piece, row.id, merge.others, merge.known, mirror=merge.is_mirror)
+    if wanted:
         claim = insert_ignoring(merge.connection, aliases).values(created_at=now())
-        await merge.connection.execute(claim, [{"alias": alias, "thread_id": row.id} for alias in missing])
+        await merge.connection.execute(claim, [{"alias": alias, "thread_id": row.id} for alias in wanted])
+    if moved := [alias for alias in wanted if alias in merge.known.aliases]:
+        await merge.connection.execute(_MOVE_ALIASES, {"ids": moved, "its_thread": row.id})
+
+
+async def _take_places(merge: _Merge) -> None:
+    """Take the places of a mirror's messages from those of other threads, which are kept without them."""
+    wanted: list[Place] = []
+    for each in merge.piece.messages:
+        mine = _counterpart(merge.thread.id, each, merge.found, merge.known, mirror=True)
+        if mine is not None:
+            wanted += [each.external] if each.external and merge.found[mine][1].external is None else []
+        elif each.message.id not in merge.known.messages:
+            wanted += [place for place in (each.external, *(part.external for part in each.parts)) if place]
+    held = {place: holder for place in wanted if (holder := merge.known.places.get(place)) is not None}
+    if not held:
+        return
+    rows = (await merge.connection.execute(_THREADS_OF_MESSAGES, {"ids": sorted(set(held.values()))})).all()
+    others = {row.id: row.thread_id for row in rows if row.thread_id != merge.thread.id}
+    if places := sorted(place for place, holder in held.items() if holder in others):
+        its = {"places": places}
+        await merge.connection.execute(_DROP_PLACES, its)
+        await merge.connection.execute(_LEAVE_PLACES, its)
+        await merge.connection.execute(_LEAVE_MESSAGES, its | {"ids": sorted(others)})
+    for place in places:
+        merge.touched.add(others[held[place]])
+        del merge.known.places[place]
+        merge.known.names["place"].discard(place)
 
 
 async def _merge_message(merge: _Merge, mine: str, each: ArchivedMessage) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType
 
 from backscroll.storage.archive import (
+    END,
     ArchivedAnswer,
     ArchivedApproval,
     ArchivedBlock,
@@ -80,10 +81,8 @@ _MESSAGES = select(
 ).order_by(messages.c.sequence)
 _OF_THREADS = _MESSAGES.where(any_of(messages.c.thread_id, "ids"))
 _OF_THREAD = _MESSAGES.where(
-    messages.c.thread_id == bindparam("thread_id"),
-    messages.c.sequence > bindparam("start"),
-    messages.c.sequence <= bindparam("end"),
-)
+    messages.c.thread_id == bindparam("thread_id"), messages.c.sequence > bindparam("start")
+).limit(bindparam("count"))
 _BY_IDS = _MESSAGES.where(any_of(messages.c.id, "ids"))
 _ALIASES = (
     select(aliases.c.thread_id, aliases.c.alias).where(any_of(aliases.c.thread_id, "ids")).order_by(aliases.c.alias)
@@ -147,16 +146,17 @@ _NAMES: dict[type[BaseModel], set[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Which messages of a thread are read: those behind `start`, up to `end`."""
+    """Which messages of a thread are read: the first `count` behind `start`; some numbers may be missing."""
 
     thread: Row[Any]
     start: int
-    end: int
+    count: int
+    is_continuation: bool
 
     @property
     def is_part(self) -> bool:
         """Whether it is not all of the thread."""
-        return self.start > 0 or self.end < self.thread.last_sequence
+        return self.start > 0 or self.count < self.thread.last_sequence
 
 
 async def read_at_once(database: Database, work: Work[T]) -> T:
@@ -175,20 +175,34 @@ async def read_page(
     connection: Connection, after: ArchiveMark | None, limit: int, thread_ids: Sequence[str] | None
 ) -> list[ArchivedThread]:
     """Read a page, as `read_archive` says."""
-    first = "" if after is None else after.thread_id
-    if thread_ids is None:
-        rows = (await connection.execute(_FROM, {"first": first, "count": limit + 1})).all()
-    else:
-        start = bisect_left(thread_ids, first)
-        rows = (await connection.execute(_NAMED, {"ids": thread_ids[start : start + limit + 1]})).all()
-    pieces = _cut(rows, after, limit)
-    found = await _read_messages(connection, pieces)
-    ids = {"ids": [piece.thread.id for piece in pieces]}
+    while True:
+        pieces = _cut(await _read_threads(connection, after, limit, thread_ids), after, limit)
+        found = await _read_messages(connection, pieces)
+        kept = [piece for piece in pieces if found[piece.thread.id] or not piece.is_continuation]
+        if kept or not pieces:
+            break
+        after = ArchiveMark(pieces[-1].thread.id, END)  # of one that goes on there was nothing but gaps
     its_aliases: dict[str, list[str]] = defaultdict(list)
-    if pieces:
+    if kept:
+        ids = {"ids": [piece.thread.id for piece in kept]}
         for thread_id, alias in (await connection.execute(_ALIASES, ids)).all():
             its_aliases[thread_id].append(alias)
-    return [_thread_of(piece, its_aliases[piece.thread.id], found[piece.thread.id]) for piece in pieces]
+    return [_thread_of(piece, its_aliases[piece.thread.id], found[piece.thread.id]) for piece in kept]
+
+
+async def _read_threads(
+    connection: Connection, after: ArchiveMark | None, limit: int, thread_ids: Sequence[str] | None
+) -> Sequence[Row[Any]]:
+    """Read the threads that a page may begin."""
+    first = "" if after is None else after.thread_id
+    if thread_ids is None:
+        return (await connection.execute(_FROM, {"first": first, "count": limit + 1})).all()
+    rows: list[Row[Any]] = []
+    for start in range(bisect_left(thread_ids, first), len(thread_ids), limit + 1):
+        rows += (await connection.execute(_NAMED, {"ids": thread_ids[start : start + limit + 1]})).all()
+        if len(rows) > 1:  # one may be the mark's own, of which nothing is left
+            break
+    return rows
 
 
 async def read_archived(connection: Connection, message_ids: list[str]) -> dict[str, tuple[str, ArchivedMessage]]:
@@ -203,13 +217,14 @@ def _cut(rows: Sequence[Row[Any]], after: ArchiveMark | None, limit: int) -> lis
     pieces: list[_Piece] = []
     left = limit
     for row in rows:
-        start = after.sequence if after is not None and row.id == after.thread_id else 0
-        if after is not None and row.id == after.thread_id and row.last_sequence <= start:
+        is_continuation = after is not None and row.id == after.thread_id
+        start = after.sequence if after is not None and is_continuation else 0
+        if is_continuation and row.last_sequence <= start:
             continue
         count = row.last_sequence - start
         if pieces and max(count, 1) > left:
             break
-        pieces.append(_Piece(row, start, start + min(count, limit)))
+        pieces.append(_Piece(row, start, min(count, limit), is_continuation))
         left -= max(count, 1)
         if left <= 0:
             break
@@ -220,7 +235,7 @@ async def _read_messages(connection: Connection, pieces: list[_Piece]) -> dict[s
     rows: list[Row[Any]] = []
     for piece in pieces:
         if piece.is_part:  # at most one: it begins a page or ends it
-            its = {"thread_id": piece.thread.id, "start": piece.start, "end": piece.end}
+            its = {"thread_id": piece.thread.id, "start": piece.start, "count": piece.count}
             rows += (await connection.execute(_OF_THREAD, its)).all()
     whole = [piece.thread.id for piece in pieces if not piece.is_part]
     if whole:
@@ -283,7 +298,7 @@ def _stored(model: type[M], fields: dict[str, Any]) -> M:
 
 def _thread_of(piece: _Piece, its_aliases: list[str], its_messages: list[ArchivedMessage]) -> ArchivedThread:
     fields = {name: value for name, value in piece.thread._asdict().items() if name in ArchivedThread.model_fields}
-    more = {"aliases": its_aliases, "messages": its_messages, "is_continuation": piece.start > 0}
+    more = {"aliases": its_aliases, "messages": its_messages, "is_continuation": piece.is_continuation}
     return _stored(ArchivedThread, fields | more)
 
 

@@ -28,15 +28,15 @@ class SqlArchives(SqlCheckpoints):
         ids = None if thread_ids is None else sorted(set(thread_ids))
         return await read_at_once(self.database, lambda connection: read_page(connection, after, limit, ids))
 
-    async def merge_archive(self, pieces: Sequence[ArchivedThread]) -> list[Merged]:
+    async def merge_archive(self, pieces: Sequence[ArchivedThread], *, mirror: bool = False) -> list[Merged]:
         merged: list[Merged] = []
         for batch in _batches(pieces):
             try:
-                merged += await self._merge_batch(batch)
+                merged += await self._merge_batch(batch, mirror=mirror)
             except StorageUnavailableError:
                 raise
             except Exception:  # noqa: BLE001  # one bad piece must not take its neighbours along
-                merged += await self._merge_alone(batch)
+                merged += await self._merge_alone(batch, mirror=mirror)
         return merged
 
     async def read_loose(self, *, after: LooseMark | None = None, limit: int = 500) -> list[Loose]:
@@ -46,16 +46,16 @@ class SqlArchives(SqlCheckpoints):
     async def merge_loose(self, things: Sequence[Loose], *, replace: bool = False) -> int:
         return await self.database.change(lambda connection: merge_things(connection, things, replace=replace))
 
-    async def _merge_batch(self, pieces: Sequence[ArchivedThread]) -> list[Merged]:
-        return await self.database.change(lambda connection: merge_pieces(connection, pieces))
+    async def _merge_batch(self, pieces: Sequence[ArchivedThread], *, mirror: bool) -> list[Merged]:
+        return await self.database.change(lambda connection: merge_pieces(connection, pieces, mirror=mirror))
 
-    async def _merge_alone(self, pieces: Sequence[ArchivedThread]) -> list[Merged]:
+    async def _merge_alone(self, pieces: Sequence[ArchivedThread], *, mirror: bool) -> list[Merged]:
         """Merge each piece in a transaction of its own; what is wrong with one is raised after the last."""
         merged: list[Merged] = []
         errors: list[Exception] = []
         for piece in pieces:
             try:
-                merged += await self._merge_one(piece)
+                merged += await self._merge_one(piece, mirror=mirror)
             except StorageUnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001  # its neighbours are kept
@@ -64,11 +64,11 @@ class SqlArchives(SqlCheckpoints):
             raise errors[0]
         return merged
 
-    async def _merge_one(self, piece: ArchivedThread) -> list[Merged]:
+    async def _merge_one(self, piece: ArchivedThread, *, mirror: bool) -> list[Merged]:
         attempt = 1
         while True:
             try:
-                return await self._merge_batch([piece])
+                return await self._merge_batch([piece], mirror=mirror)
             except (StorageUnavailableError, StorageRefusedError):
                 raise
             except StorageError:

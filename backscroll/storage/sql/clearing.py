@@ -6,15 +6,16 @@ Proved by `tests/contract/test_forgetting.py`.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Table, bindparam, case, delete, func, null, select, update
+from sqlalchemy import Row, Table, bindparam, case, delete, exists, func, literal_column, null, or_, select, update
 
-from backscroll.storage.forgetting import TITLE_TEXT_LENGTH, Forgotten
+from backscroll.storage.forgetting import OPEN, TITLE_TEXT_LENGTH, Forgotten
 from backscroll.storage.models import UNTITLED
 from backscroll.storage.sql.agent_tables import feedback, message_blocks
 from backscroll.storage.sql.dropping import drop_files_of_messages
 from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.rows import CHUNK_COUNT, search_values, title_values
 from backscroll.storage.sql.tables import (
+    answers,
     message_files,
     message_parts,
     message_reactions,
@@ -44,11 +45,15 @@ _DELETES = [delete(table).where(any_of(table.c.message_id, "ids")) for table in 
 _DROP_BLOCKS = delete(message_blocks).where(
     any_of(message_blocks.c.message_id, "ids"), message_blocks.c.block_type != "usage"
 )
-# What still waits keeps its text until it is marked, as in `editing.clear`.
+IS_OPEN = answers.c.state.in_([literal_column(f"'{each}'") for each in OPEN])
+"""Whether an answer is still made or sent."""
+
+# What is still to be posted keeps its text until it is marked, as in `editing.clear`.
+_IS_DONE = or_(message_parts.c.state == "sent", ~exists().where(answers.c.id == message_parts.c.answer_id, IS_OPEN))
 _EMPTY_PARTS = (
     update(message_parts)
     .where(any_of(message_parts.c.message_id, "ids"))
-    .values(text=case((message_parts.c.state == "sent", null()), else_=message_parts.c.text))
+    .values(text=case((_IS_DONE, null()), else_=message_parts.c.text))
 )
 _CLEAR = (
     update(messages)

@@ -60,6 +60,7 @@ class Database(ABC):
         self.url = url
         self._tasks = Tasks()
         self._closing: asyncio.Task[None] | None = None
+        self._is_aborted = False
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which changes nothing. On SQLite all its selects see one state of the database."""
@@ -97,7 +98,8 @@ class Database(ABC):
     async def write_unshielded(self, work: Work[T]) -> T:
         """Do as `write` for a caller that is a task of its own, which nobody cancels and `close()` comes after."""
         self._must_be_open()
-        return await self._repeat(self._write, work)
+        with self._tasks.joined():
+            return await self._repeat(self._write, work)
 
     async def close(self) -> None:
         """Wait for what is under way and close all connections, also when the caller is cancelled meanwhile.
@@ -107,6 +109,13 @@ class Database(ABC):
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
+
+    async def abort(self) -> None:
+        """Close all connections without waiting for the server: what is under way raises `StorageUnavailableError`."""
+        self._is_aborted = True
+        self._drop()
+        self._tasks.abort()
+        await self.close()
 
     @property
     def pools(self) -> list[QueuePool]:
@@ -119,6 +128,10 @@ class Database(ABC):
 
     @abstractmethod
     async def _write(self, work: Work[T]) -> T: ...
+
+    @abstractmethod
+    def _drop(self) -> None:
+        """Cut the connections where that can be done."""
 
     @abstractmethod
     async def _dispose(self) -> None: ...
@@ -134,7 +147,7 @@ class Database(ABC):
             try:
                 return await run(work)
             except (SQLAlchemyError, sqlite3.Error, OSError, TimeoutError) as error:
-                if attempt == ATTEMPTS or not is_repeatable(error):
+                if attempt == ATTEMPTS or self._is_aborted or not is_repeatable(error):
                     raise translate(error, self.url) from None
             attempt += 1
 

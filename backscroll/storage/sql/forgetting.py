@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, delete, exists, literal_column, select, tuple_, union, update
+from sqlalchemy import BindParameter, Row, bindparam, delete, exists, null, select, tuple_, union, update
 
 from backscroll.storage.forgetting import (
     OPEN,
@@ -18,17 +18,21 @@ from backscroll.storage.forgetting import (
     Forgotten,
     Person,
     Place,
+    Titles,
     is_title_of,
     places_of,
     thread_places,
+    titles_of,
     without_author,
 )
 from backscroll.storage.models import UNTITLED
+from backscroll.storage.provider.lineage import lineage_of
 from backscroll.storage.search import property_mark
 from backscroll.storage.sql.agent_tables import approvals, feedback
 from backscroll.storage.sql.archives import SqlArchives
-from backscroll.storage.sql.clearing import CLEARED, NAMED, clear_all, texts_of, untitle
+from backscroll.storage.sql.clearing import CLEARED, IS_OPEN, NAMED, clear_all, texts_of, untitle
 from backscroll.storage.sql.engine import Connection
+from backscroll.storage.sql.lineage import entries_of, relatives
 from backscroll.storage.sql.matching import has_words
 from backscroll.storage.sql.rows import CHUNK_COUNT
 from backscroll.storage.sql.tables import (
@@ -40,7 +44,7 @@ from backscroll.storage.sql.tables import (
     rejected_events,
     threads,
 )
-from backscroll.storage.sql.traces import erase_file_traces
+from backscroll.storage.sql.traces import erase_file_traces, merge_indexes
 from backscroll.storage.sql.types import any_of, now
 
 _ROW = (*CLEARED, *NAMED)
@@ -54,7 +58,7 @@ _LOCK_ALL = (
     .with_for_update(key_share=True)
 )
 _THEIRS = (
-    select(*_ROW)
+    select(*_ROW, messages.c.edited_at)
     .where(messages.c.thread_id == _THREAD, messages.c.source["id"].as_string() == _USER)
     .order_by(messages.c.sequence)
 )
@@ -78,6 +82,11 @@ _ANSWERED = select(answers.c.id, answers.c.message_id, answers.c.state, answers.
     any_of(answers.c.message_id, "ids")
 )
 _POSTED = select(message_parts.c.message_id).where(any_of(message_parts.c.answer_id, "ids"))
+# Also of a message that was deleted, which kept what was to be posted.
+_EMPTY_POSTS = update(message_parts).where(any_of(message_parts.c.answer_id, "ids")).values(text=null())
+_PEOPLE = select(messages.c.id).where(
+    messages.c.thread_id == _THREAD, messages.c.role == "user", messages.c.deleted_at.is_(None)
+)
 _STANDING = select(*_ROW).where(any_of(messages.c.id, "ids"), messages.c.deleted_at.is_(None))
 _UNREACT = delete(message_reactions).where(
     any_of(message_reactions.c.message_id, "ids"), message_reactions.c.user_id == _USER
@@ -98,11 +107,10 @@ _REJECTED = (
 )
 _DROP_REJECTED = delete(rejected_events).where(any_of(rejected_events.c.id, "ids"))
 
-_IS_OPEN = answers.c.state.in_([literal_column(f"'{each}'") for each in OPEN])
-_IS_LEFT = exists().where(answers.c.message_id == messages.c.id, _IS_OPEN) | exists(
+_IS_LEFT = exists().where(answers.c.message_id == messages.c.id, IS_OPEN) | exists(
     select(answers.c.id)
     .join(message_parts, message_parts.c.answer_id == answers.c.id)
-    .where(message_parts.c.message_id == messages.c.id, _IS_OPEN)
+    .where(message_parts.c.message_id == messages.c.id, IS_OPEN)
 )
 _TO_CLEAR = _STANDING.where(~_IS_LEFT).order_by(messages.c.thread_id, messages.c.sequence)
 _OLD = (
@@ -161,7 +169,7 @@ class SqlForgetting(SqlArchives):
                 went, answered, left = await _forget_answers(connection, whole, dry_run)
                 theirs = [row for row in theirs if row.id not in left]
                 done, whole = done + went, whole + answered
-            done += await _forget_in_row(connection, thread, theirs, person, dry_run)
+            done += await _forget_in_row(connection, thread, theirs, whole, person, dry_run)
             done += await _forget_reactions(connection, thread, whole, person, dry_run)
             done += await clear_all(connection, theirs, rename=_renamed, dry_run=dry_run)
             return replace(done, threads=1) if done else done
@@ -185,6 +193,9 @@ class SqlForgetting(SqlArchives):
 
     async def erase_traces(self) -> bool:
         return await erase_file_traces(self.database)
+
+    async def merge_indexes(self) -> None:
+        await merge_indexes(self.database)
 
     async def find_expired(self, expiry: Expiry, *, after: ExpiryMark | None = None, limit: int = 1_000) -> ExpiredPage:
         query = _OLD
@@ -241,20 +252,57 @@ async def _forget_decisions(connection: Connection, its: dict[str, str], person:
 
 
 async def _forget_in_row(
-    connection: Connection, thread: Row[Any], theirs: Sequence[Row[Any]], person: Person, dry_run: bool
+    connection: Connection,
+    thread: Row[Any],
+    theirs: Sequence[Row[Any]],
+    whole: Sequence[str],
+    person: Person,
+    dry_run: bool,
 ) -> Forgotten:
-    """Forget what the thread's own row says of somebody."""
-    is_lost = any(row.sequence == 1 and row.deleted_at is not None for row in theirs)
-    said = await texts_of(connection, [row.id for row in theirs])
-    is_made = thread.title != UNTITLED and (is_lost or is_title_of(thread.title, said.get(thread.id, ())))
+    """Forget what the thread's own row, and the titles of its forks, say of somebody.
+
+    Args: whole: all that goes, and what of theirs is left.
+    """
+    titles = await _titles(connection, thread, theirs, whole)
+    is_fork = thread.parent_id is not None
+    is_made = titles.has(thread.title, of_fork=is_fork)
     # A fork has no place of its own.
     owns = thread.user_id == person.user_id and (bool(theirs) or person.lives_at(thread_places(thread.platforms)))
     if not dry_run:
+        if theirs:
+            await _untitle_forks(connection, thread.id, titles)
         if is_made:
             await untitle(connection, [thread.id])
         if owns:
             await connection.execute(_UNOWN, {"its_thread": thread.id})
-    return Forgotten(threads=int(is_made or owns), titles=int(is_made))
+    return Forgotten(threads=int(is_made or owns), titles=int(is_made and not is_fork))
+
+
+async def _titles(connection: Connection, thread: Row[Any], theirs: Sequence[Row[Any]], whole: Sequence[str]) -> Titles:
+    """Tell which titles may have been made from what is theirs."""
+    made = titles_of((await texts_of(connection, [row.id for row in theirs])).get(thread.id, ()))
+    # A fork has no versions of what it copied.
+    is_lost = any(row.deleted_at or (row.edited_at and thread.parent_id) for row in theirs)
+    if not is_lost:
+        return Titles(made)
+    people = await connection.execute(_PEOPLE, {"its_thread": thread.id})
+    others, left = sorted({row.id for row in people} - set(whole)), frozenset[str]()
+    for start in range(0, len(others), CHUNK_COUNT):
+        said = await texts_of(connection, others[start : start + CHUNK_COUNT])
+        left |= titles_of(said.get(thread.id, ()))
+    return Titles(made, left)
+
+
+async def _untitle_forks(connection: Connection, thread_id: str, titles: Titles) -> None:
+    query = relatives(is_sqlite=connection.dialect.name == "sqlite")
+    while True:
+        entries = entries_of(await connection.execute(query, {"ids": [thread_id]}))
+        below = [each for each in lineage_of(thread_id, entries)["descendants"] if not each["is_deleted"]]
+        meant = sorted(each["thread_id"] for each in below if titles.has(each["title"], of_fork=True))
+        if not meant:
+            return
+        # Of one of these a fork may just have been made; behind the lock that this takes it is seen.
+        await untitle(connection, meant)
 
 
 async def _forget_reactions(
@@ -283,7 +331,9 @@ async def _forget_answers(
     """Forget the answers to these; return what went, the answers' ids, and the questions that are left."""
     asked = (await connection.execute(_ANSWERED, {"ids": questions})).all()
     finished = [row for row in asked if row.state not in OPEN]
-    posted = await connection.execute(_POSTED, {"ids": [row.id for row in finished]})
+    posted = (await connection.execute(_POSTED, {"ids": [row.id for row in finished]})).all()
+    if posted and not dry_run:
+        await connection.execute(_EMPTY_POSTS, {"ids": [row.id for row in finished]})
     ids = {row.message_id for row in posted} | {row.answer_message_id for row in finished}
     rows = (await connection.execute(_STANDING, {"ids": sorted(ids - {None})})).all()
     done = await clear_all(connection, rows, dry_run=dry_run)

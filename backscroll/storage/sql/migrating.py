@@ -112,15 +112,24 @@ def _must_be_known(version: int) -> None:
 def _is_there(database: Database) -> bool:
     """Tell whether the database is there already.
 
-    Raises: StorageRefusedError: it is a file that cannot be written, or cannot be made.
+    Raises: StorageRefusedError: it is a file that cannot be read or written, or cannot be made.
     """
     if not database.is_sqlite or is_memory(database.url):
         return True
     path = Path(str(database.url.database))
-    # SQLite would find out at the first write, and not before.
-    if not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+    is_there = os.access(path.parent, os.X_OK) and path.exists()
+    if is_there and not os.access(path, os.R_OK):
         raise StorageRefusedError(
-            f"{shown(database.url)} cannot be written.",
-            "Check that its directory exists, and that this user may write the file and its directory.",
+            f"{shown(database.url)} cannot be read.", "Let this user read and write the file and its directory."
         )
-    return path.exists()
+    # SQLite would find out at the first write, and not before; without its log beside it a file in WAL is not read.
+    if not os.access(path.parent, os.W_OK | os.X_OK) or (is_there and not os.access(path, os.W_OK)):
+        if is_there:
+            hint = (
+                "Reading needs that too, because of SQLite's write-ahead log. Let this user write the file and its"
+                " directory, or read a backup of it in a directory of this user's."
+            )
+        else:
+            hint = "Check that its directory exists, and that this user may write the file and its directory."
+        raise StorageRefusedError(f"{shown(database.url)} cannot be written.", hint)
+    return is_there

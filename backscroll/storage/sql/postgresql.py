@@ -8,9 +8,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from weakref import WeakSet
 
-from sqlalchemy import URL
+import asyncpg
+from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from backscroll.storage.sql.engine import Database, Work, engine_options
 from backscroll.storage.sql.settings import PoolSettings
@@ -24,6 +27,9 @@ OPENING_S = 0.05
 closed again afterwards."""
 
 COMMAND_TIMEOUT_S = 30.0
+
+CLOSE_TIMEOUT_S = 2.0
+"""Seconds in which the server has to answer that a connection ends."""
 
 
 class PostgresDatabase(Database):
@@ -50,6 +56,8 @@ class PostgresDatabase(Database):
         # A select is a transaction by itself. Behind PgBouncer preparing and running it need one around them.
         self._reader = self.engine if pgbouncer else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
+        self._entries = WeakSet[ConnectionPoolEntry]()
+        event.listen(self.engine.sync_engine, "connect", lambda _connection, entry: self._entries.add(entry))
         self.engines = [self.engine.sync_engine]
         self.most_connections = pool.pool_size + pool.max_overflow
         self._own = asyncio.Semaphore(pool.pool_size) if pool.pool_size else None
@@ -81,5 +89,15 @@ class PostgresDatabase(Database):
             if is_taken:
                 self._own.release()
 
+    def _drop(self) -> None:
+        for connection in self._connections():
+            connection.terminate()
+
     async def _dispose(self) -> None:
-        pass
+        # SQLAlchemy closes one after the other, and lets a server that hangs take half a minute for each.
+        closing = [connection.close(timeout=CLOSE_TIMEOUT_S) for connection in self._connections(idle=True)]
+        await asyncio.gather(*closing, return_exceptions=True)  # one that is not closed in time is cut
+
+    def _connections(self, *, idle: bool = False) -> "list[asyncpg.Connection[Any]]":
+        found = [each.driver_connection for each in self._entries if not (idle and each.in_use)]
+        return [connection for connection in found if connection is not None]

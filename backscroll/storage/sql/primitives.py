@@ -122,6 +122,9 @@ class SqlPrimitives(StorageProvider):
         await self.writes.close()
         await self.database.close()
 
+    async def abort(self) -> None:
+        await self.database.abort()
+
     async def schema_version(self) -> tuple[int, int] | None:
         return await find_version(self.database), SCHEMA_VERSION
 

@@ -59,6 +59,9 @@ class SqliteDatabase(Database):
     async def _write(self, work: Work[T]) -> T:
         return await self._writer.run(work)
 
+    def _drop(self) -> None:
+        pass  # a thread cannot be stopped; none waits for longer than BUSY_TIMEOUT_S
+
     async def _dispose(self) -> None:
         for threads in {self._writer, self._readers}:
             await threads.close()

@@ -246,13 +246,32 @@ async def test_read_archive_gives_pages_in_order_and_long_threads_in_pieces(prov
     assert [piece.digest() for piece in await archive(target)] == [piece.digest() for piece in await archive(provider)]
 
 
+async def test_read_archive_steps_over_gaps(provider: StorageProvider) -> None:
+    source = Memory()
+    for name in ("a", "b"):
+        await source.create_thread(name, "U1", None)
+        for number in range(3):
+            await source.append_message(name, said(f"{name}{number}"))
+    for piece, sequences in zip(await archive(source), ((9, 10, 1200), (2, 8, 9)), strict=True):
+        far = [
+            each.model_copy(update={"message": each.message.model_copy(update={"sequence": sequence})})
+            for each, sequence in zip(piece.messages, sequences, strict=True)
+        ]
+        await provider.merge_archive([piece.model_copy(update={"messages": far})])
+
+    pieces = await archive(provider, limit=2)
+    read = [(piece.id, [each.message.sequence for each in piece.messages]) for piece in pieces]
+    assert read == [("a", [9, 10]), ("a", [1200]), ("b", [2, 8]), ("b", [9])]
+    assert await provider.read_archive(after=ArchiveMark("a", 1200), thread_ids=["a", "b"], limit=2) == [pieces[2]]
+
+
 async def test_read_archive_gives_the_threads_that_are_named(provider: StorageProvider) -> None:
     for name in ("a", "b", "c"):
         await provider.create_thread(name, "U1", None)
 
     named = await provider.read_archive(thread_ids=["c", "unknown", "a"])
     assert [piece.id for piece in named] == ["a", "c"]
-    rest = await provider.read_archive(after=named[0].mark, thread_ids=["c", "a"])
+    rest = await provider.read_archive(after=named[0].mark, limit=1, thread_ids=["c", "b1", "b2", "b3", "a"])
     assert [piece.id for piece in rest] == ["c"]
 
 

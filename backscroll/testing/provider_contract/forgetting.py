@@ -11,6 +11,7 @@ from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Recorded
 from backscroll.storage.store import ThreadStore
 from backscroll.testing.provider_contract.samples import (
+    KEY,
     arriving,
     asked,
     at,
@@ -205,6 +206,20 @@ async def test_forget_with_answers_takes_what_the_bot_said_to_them(provider: Sto
     assert [part.text for part in await provider.get_parts(answer.id)] == [""]
 
 
+async def test_answer_that_failed_keeps_nothing_that_it_would_have_posted(provider: StorageProvider) -> None:
+    for number, key in ((1, KEY), (5, ELSEWHERE)):
+        await told(provider, number, key=key, asks="yes", seconds=1)
+        answer = await taken(provider)
+        await begun(provider, answer, "You said: ", SECRET)
+        await provider.mark_sent(answer.id, "one", 1, key.message(str(number + 1)))
+        await provider.finish_answer(answer.id, "one", "failed")
+        if key == KEY:
+            await forgotten(provider, with_answers=True)
+        else:
+            await expired(provider, Expiry("slack", at(1) + timedelta(days=36_500)))
+        assert [part.text for part in await provider.get_parts(answer.id)] == ["", ""]
+
+
 async def test_forget_with_answers_leaves_one_that_is_not_finished_with_its_question(
     provider: StorageProvider,
 ) -> None:
@@ -256,6 +271,34 @@ async def test_forget_takes_the_copies_and_the_title_of_a_fork(provider: Storage
     assert (fork.title, [each.text for each in fork.messages], fork.user_id) == (UNTITLED, [""], None)
 
 
+async def test_forget_takes_a_title_from_all_forks_below(provider: StorageProvider) -> None:
+    kept = await told(provider, 1, "fine", "U2", title=SECRET)
+    await told(provider, 2)
+    await provider.record_edit(external(2), "I say nothing", at(5))
+    await provider.fork_thread(kept.thread_id, 1, "whole")
+    await provider.fork_thread("whole", 0, "of the fork")
+    await provider.fork_thread(kept.thread_id, 0, "before it")
+    await provider.fork_thread(kept.thread_id, 1, "named", title="a plan of Bo's")
+    await provider.delete_thread("whole")
+    dry = await forgotten(provider, dry_run=True)
+    assert await forgotten(provider) == dry
+    titles = [(await got(provider, each)).title for each in (kept.thread_id, "of the fork", "before it", "named")]
+    assert titles == [UNTITLED, UNTITLED, UNTITLED, "a plan of Bo's"]
+
+
+async def test_forget_takes_a_title_that_nobody_else_explains_when_their_words_are_lost(
+    provider: StorageProvider,
+) -> None:
+    titles = {}
+    for number, key, title in ((1, KEY, SECRET), (5, ELSEWHERE, "fine")):
+        kept = await told(provider, number, "fine", "U2", key=key, title=title)
+        await told(provider, number + 1, key=key)
+        await provider.record_deletion(key.message(str(number + 1)), at(9))
+        await forgotten(provider)
+        titles[title] = (await got(provider, kept.thread_id)).title
+    assert titles == {SECRET: UNTITLED, "fine": "fine"}
+
+
 async def test_forget_drops_files_that_nobody_else_has(provider: StorageProvider) -> None:
     await told(provider, files=[FILE])
     await forgotten(provider)
@@ -273,10 +316,17 @@ async def test_forget_makes_no_thread_newer(provider: StorageProvider) -> None:
 async def test_forget_waiting_takes_what_names_them(provider: StorageProvider) -> None:
     for user_id in ("U1", "U2"):
         await provider.record_reaction(external(7), "eyes", user_id, added=True, event_at=at(1))
-    for payload in ({"text": "hi <@U1>"}, {"text": "U11"}):
+    names_them = (
+        {"text": "hi <@U1>"},
+        {"text": "hi\nU1"},
+        {"U1": 5},
+        {"body": "payload=%7B%22user%22%3A%7B%22text%22%3A%22hi%5CnU1%22%7D%7D"},
+        {"payload": '{"text":"\\u0055\\u0031"}'},
+    )
+    for payload in (*names_them, {"text": "U11", "body": "a=%55%31%31"}):
         await provider.reject_event("slack", "no channel", payload)
     await provider.reject_event("discord", "no channel", {"author": "U1"})
-    wanted = Forgotten(early_events=1, rejected_events=1)
+    wanted = Forgotten(early_events=1, rejected_events=len(names_them))
     assert await provider.forget_waiting(ANNA, dry_run=True) == wanted
     assert await provider.forget_waiting(ANNA) == wanted
     assert await provider.forget_waiting(ANNA) == Forgotten()
@@ -298,6 +348,15 @@ async def test_expiry_clears_the_older_and_leaves_the_younger(provider: StorageP
     assert [(each.sequence, each.text) for each in thread.messages] == [(1, ""), (2, ""), (3, "3"), (4, "4")]
     assert (thread.title, thread.messages[0].source) == (UNTITLED, {"type": "user", "id": "U1", "name": "u1"})
     assert [file.sha256 for file in await provider.list_dropped_files()] == [SHA256]
+
+
+async def test_merge_of_indexes_leaves_what_stands(provider: StorageProvider) -> None:
+    for number, text in enumerate(("one plan", "another plan"), 1):
+        await told(provider, number, text, seconds=number * 600)
+    await expired(provider)
+    await provider.merge_indexes()
+    found = await ThreadStore(provider=provider).search_by_content("plan")
+    assert [message.text for thread in found for message in thread.messages if message.text] == ["another plan"]
 
 
 async def test_expiry_takes_all_of_the_thread_whoever_wrote_it(provider: StorageProvider) -> None:

@@ -1,5 +1,7 @@
 """Claims for merging: an archive joins what is there, and nothing is lost."""
 
+from backscroll.storage.archive import ArchivedBlock, ArchivedThread
+from backscroll.storage.keys import ThreadKey
 from backscroll.storage.memory import Provider as Memory
 from backscroll.storage.models import Message, file_location
 from backscroll.storage.provider import StorageProvider
@@ -17,6 +19,10 @@ from backscroll.testing.provider_contract.samples import (
     stored,
     taken,
 )
+
+DIRECT = ThreadKey("slack", "T1", "D1", "D1")
+"""A direct message's: `/new` begins another thread at it."""
+KEY_PARTS = (KEY.platform, KEY.workspace, KEY.channel)
 
 
 async def copied(provider: StorageProvider, *messages: Message) -> Memory:
@@ -194,6 +200,22 @@ async def test_merge_archive_lets_an_answers_later_state_stand(provider: Storage
     assert (await one_of(provider)).digest() == (await one_of(source)).digest()
 
 
+async def test_merge_archive_lets_an_answer_wait_behind_the_others_where_it_is_tried_again(
+    provider: StorageProvider,
+) -> None:
+    source = Memory()
+    for number in (1, 2):
+        await asked(source, number)
+    failed = await taken(source)
+    await source.finish_answer(failed.id, "one", "failed", reason="no power")
+    await provider.merge_archive(await archive(source))
+    await source.retry_answer(failed.id)
+    await provider.merge_archive(await archive(source))
+
+    assert (await one_of(provider)).digest() == (await one_of(source)).digest()
+    assert (await taken(provider, "two")).id != failed.id
+
+
 async def test_merge_archive_leaves_an_answer_that_somebody_has_here(provider: StorageProvider) -> None:
     source = Memory()
     await asked(source)
@@ -227,3 +249,83 @@ async def test_merge_archive_takes_fetched_files_over(provider: StorageProvider)
     assert (await stored(provider, "m1")).attachments == [kept]
     assert await provider.list_wanted_files(["slack"]) == []
     assert await provider.is_file_needed(SHA256)
+
+
+async def test_mirrored_aliases_are_where_the_source_has_them(provider: StorageProvider) -> None:
+    source = Memory()
+    old = await recorded(source, 1, key=DIRECT, message=said("old", id="m1"))
+    await provider.merge_archive(await archive(source), mirror=True)
+    new = await source.create_thread("new", "U1", None)
+    await source.move_alias(DIRECT.alias, new.id)
+    await recorded(source, 2, key=DIRECT, message=said("new", id="m2"))
+    await recorded(provider, 3, key=DIRECT, message=said("meanwhile", id="m3"))
+    await provider.delete_message("m3")
+    pieces = await archive(source)
+    await provider.merge_archive(pieces, mirror=True)
+
+    mine = {piece.id: piece for piece in await archive(provider)}
+    assert mine["new"].digest() == next(piece.digest() for piece in pieces if piece.id == "new")
+    assert [await provider.get_thread_aliases(each) for each in (old.thread_id, "new")] == [[], [DIRECT.alias]]
+    assert await merged(provider, *pieces) == (False, 0, 0)
+
+
+async def test_mirrored_thread_takes_the_names_of_one_that_is_gone_at_the_source(provider: StorageProvider) -> None:
+    source = Memory()
+    gone = await recorded(source, 1, message=said("hello", id="m1"))
+    sent = await asked(source, 2)
+    await begun(source, await taken(source), "hi")
+    await source.mark_sent(sent.id, "one", 1, external("a1"))
+    await provider.merge_archive(await archive(source), mirror=True)
+    await source.delete_thread(gone.thread_id)
+    anew = await recorded(source, 1, message=said("hello again", id="m3"))
+    await recorded(source, "a1", message=said("hi", id="m4"))
+    pieces = await archive(source)
+
+    for new, changed in ((2, 0), (0, 0)):
+        (told,) = await provider.merge_archive(pieces, mirror=True)
+        assert (told.new_messages, told.changed_messages) == (new, changed)
+        mine = {piece.id: piece for piece in await archive(provider)}
+        assert mine[anew.thread_id].digest() == pieces[0].digest()
+    (left,) = await provider.read_archive(thread_ids=[gone.thread_id])
+    assert [each.external for each in left.messages] == [None, (*KEY_PARTS, "2"), None]
+    assert [part.external for each in left.messages for part in each.parts] == [None]
+    found = [await provider.find_external(external(name)) for name in (1, "a1")]
+    assert [one and one[1].id for one in found] == ["m3", "m4"]
+
+
+async def test_merge_archive_keeps_a_direct_messages_thread_beside_the_one_that_is_there(
+    provider: StorageProvider,
+) -> None:
+    early, late = Memory(), Memory()
+    before = await recorded(early, 1, key=DIRECT, message=said("before", id="m1"))
+    mine = await recorded(provider, 2, key=DIRECT, message=said("mine", id="m2"))
+    after = await recorded(late, 3, key=DIRECT, message=said("after", id="m3"))
+    (one,) = await provider.merge_archive(await archive(early))
+
+    assert (one.thread_id, one.is_new) == (before.thread_id, True)
+    assert await provider.get_thread_aliases(mine.thread_id) == [DIRECT.alias]
+    await provider.merge_archive(await archive(late))
+    assert await provider.get_thread_aliases(after.thread_id) == [DIRECT.alias]
+    assert [len((await got(provider, each.thread_id)).messages) for each in (before, mine, after)] == [1, 1, 1]
+
+
+async def test_merged_numbers_can_be_counted_on(provider: StorageProvider) -> None:
+    source = Memory()
+    for number in (1, 2):
+        await asked(source, number)
+    piece = (await one_of(source)).model_dump(mode="json")
+    for each in piece["messages"]:
+        each["answer"] |= {"position": 2**31 - 1, "tries": 2**31 - 1, "takeovers": 2**31 - 1}
+    told = ArchivedBlock(id="b", position=2**31 - 1, block_type="file", content={"url": "x"}, created_at=at(1))
+    piece["messages"][0]["blocks"] = [told.model_dump(mode="json")]
+    await provider.merge_archive([ArchivedThread.model_validate(piece)])
+
+    await asked(provider, 3)
+    for _ in range(3):
+        await provider.finish_answer((await taken(provider)).id, "one", "sent")
+    await provider.append_text_block(piece["messages"][0]["message"]["id"], "more")
+    kept = await one_of(provider)
+    read = ArchivedThread.model_validate_json(kept.model_dump_json())
+    again = Memory()
+    await again.merge_archive([read])
+    assert (await one_of(again)).digest() == kept.digest()

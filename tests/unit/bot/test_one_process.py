@@ -25,6 +25,15 @@ def test_lock_keeps_a_second_one_away_until_it_is_left(tmp_path: Path, monkeypat
                 pass
 
 
+def test_lock_lies_in_the_directory_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the configuration, wherever a command is run from."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bot").mkdir()
+    with one_process(Kept(), tmp_path / "bot"):
+        assert [path.name for path in tmp_path.rglob("*.lock")] == ["backscroll-files.lock"]
+        assert (tmp_path / "bot" / "backscroll-files.lock").exists()
+
+
 def test_lock_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("backscroll-files.lock").mkdir()

@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from backscroll.storage.files import LocalFiles
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.records import Arrival
-from backscroll.storage.sql import Provider
+from backscroll.storage.sql import Provider, traces
 from backscroll.storage.values import utc_now
 
 SLACK = ThreadKey("slack", "T1", "C1", "1.0")
@@ -75,6 +77,39 @@ async def test_retention_removes_the_contents_of_files(provider: Provider, attac
     assert await attachments.read(message.attachments[0]) == b"a content"
     await Retention(CONFIG, provider, attachments).carry_out()
     assert await attachments.read(message.attachments[0]) is None
+
+
+async def test_retention_leaves_no_word_in_a_file_that_is_written_anew(
+    provider: Provider, attachments: Attachments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "_PAUSE_S", 0)
+    for number in range(9):
+        at = utc_now() - timedelta(days=400 - number)
+        message = Message(role="user", content="canary4711", created_at=at)
+        await provider.record_message(Arrival(SLACK, message, SLACK.message(str(number)), title="canary4711"))
+    await Retention(CONFIG, provider, attachments).carry_out()
+    with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as connection:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"4711" not in (tmp_path / "kept.db").read_bytes()
+
+
+async def test_retention_merges_indexes_at_most_once_a_day_when_it_cleared(
+    provider: Provider, attachments: Attachments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, merged = utc_now(), list[datetime]()
+
+    async def merge() -> None:
+        merged.append(clock)
+
+    monkeypatch.setattr(provider, "merge_indexes", merge)
+    monkeypatch.setattr(module, "utc_now", lambda: clock)
+    start, retention = clock, Retention(CONFIG, provider, attachments)
+    await said(provider, SLACK, 365 - 1 / 48)
+    for hours in (0, 1, 24, 48):
+        clock = start + timedelta(hours=hours)
+        await retention.carry_out()
+    assert merged == [start, start + timedelta(days=1)]
 
 
 async def test_retention_deletes_rejected_events_of_the_platforms_days(

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from backscroll.storage.archive import (
+    END,
     LOOSE_KINDS,
     ArchivedAnswer,
     ArchivedBlock,
@@ -59,7 +60,7 @@ def test_thread_reads_back_from_its_json() -> None:
 
 
 def test_mark_is_behind_the_last_message() -> None:
-    assert (threaded(said(1), said(7)).mark.sequence, threaded().mark.sequence) == (7, 0)
+    assert (threaded(said(1), said(7)).mark.sequence, threaded().mark.sequence) == (7, END)
 
 
 def test_next_sequence_is_the_archives_where_that_is_near() -> None:

@@ -51,7 +51,7 @@ async def test_copy_is_the_same_and_a_repeat_finds_that(source: Side, target: Si
 
     assert await hashes(target) == await hashes(source)
     assert await target.provider.get("mine", "key") == {"n": 1}
-    assert (first.threads, first.messages, first.loose) == (8, 44, 1)
+    assert (first.threads, first.messages, first.loose) == (8, 44, {"value": 1})
     assert (again.threads, again.is_resumed) == (0, True)
     for told in (first, again):
         assert told.is_faithful
@@ -129,8 +129,8 @@ async def test_what_changes_while_it_is_copied_comes_too(
     merge = target.provider.merge_archive
     changes = iter(range(1))
 
-    async def change_then_merge(pieces: list[ArchivedThread]) -> list[Merged]:
-        merged = await merge(pieces)
+    async def change_then_merge(pieces: list[ArchivedThread], *, mirror: bool) -> list[Merged]:
+        merged = await merge(pieces, mirror=mirror)
         for _ in changes:  # after the first page, whose threads are passed
             await source.provider.append_message("a", Message(role="user", content="new"))
             await source.provider.edit_message("a-1", "edited")
@@ -154,10 +154,10 @@ async def test_thread_that_never_stands_still_is_named(
     await fill(source, "a", "busy")
     merge = target.provider.merge_archive
 
-    async def write_then_merge(pieces: list[ArchivedThread]) -> list[Merged]:
+    async def write_then_merge(pieces: list[ArchivedThread], *, mirror: bool) -> list[Merged]:
         if any(piece.id == "busy" for piece in pieces):
             await source.provider.append_message("busy", Message(role="user", content="more"))
-        return await merge(pieces)
+        return await merge(pieces, mirror=mirror)
 
     monkeypatch.setattr(target.provider, "merge_archive", write_then_merge)
     told = await copy(source, target)
@@ -178,7 +178,7 @@ async def test_what_others_wrote_in_the_target_stays_and_is_named(source: Side, 
     told = await copy(source, target)
 
     assert not told.is_faithful
-    assert (sorted(told.differing), told.strange) == (["a", "b"], ["stranger"])
+    assert (told.differing, sorted(told.written), told.strange) == ([], ["a", "b"], ["stranger"])
     thread = await target.provider.get_thread("a")
     assert thread is not None
     assert thread.messages[-1].content == "here alone"
@@ -187,12 +187,57 @@ async def test_what_others_wrote_in_the_target_stays_and_is_named(source: Side, 
     assert edited[1].content == "edited here"
 
 
-async def test_thread_that_was_deleted_meanwhile_is_named(source: Side, target: Side) -> None:
+async def test_deletion_in_the_source_comes_along(source: Side, target: Side) -> None:
     await fill(source, "a", "b")
     await copy(source, target)
     await source.provider.delete_thread("a")
     told = await copy(source, target)
-    assert (told.strange, told.strange_count, told.is_faithful) == (["a"], 1, False)
+
+    assert (told.deleted_threads, told.strange_count, told.is_faithful) == (1, 0, True)
+    assert await hashes(target) == await hashes(source)
+
+
+async def test_nothing_is_deleted_in_a_target_that_somebody_else_writes(source: Side, target: Side) -> None:
+    await fill(source, "a", "b", "c")
+    await copy(source, target)
+    await source.provider.delete_threads(["a", "b"])
+    await target.provider.append_message("b", Message(role="user", content="here alone"))
+    told = await copy(source, target)
+    assert (told.deleted_threads, told.strange, told.is_faithful) == (0, ["a", "b"], False)
+
+
+async def test_nothing_is_deleted_when_the_source_is_empty(source: Side, target: Side) -> None:
+    await fill(source, "a", "b")
+    await copy(source, target)
+    await source.provider.delete_threads(["a", "b"])
+    told = await copy(source, target)
+    assert (told.deleted_threads, told.strange) == (0, ["a", "b"])
+
+
+async def test_thread_that_was_deleted_and_begun_anew_takes_its_place(source: Side, target: Side) -> None:
+    """Also one that lost its alias there, as by `/new`, and stays without."""
+    await fill(source, "old", "kept", "other")
+    await copy(source, target)
+    await source.provider.delete_thread("old")
+    await source.provider.delete_thread_alias("slack:T1:C1:kept")
+    anew = archived("anew").model_copy(update={"aliases": ["slack:T1:C1:kept", "slack:T1:C1:old"]})
+    named = [each.model_copy(update={"external": ("slack", "T1", "C1", f"old.{number}")})
+             for number, each in enumerate(anew.messages, 1)]  # fmt: skip
+    await source.provider.merge_archive([anew.model_copy(update={"messages": named})])
+    told = await copy(source, target)
+
+    assert told.is_faithful
+    assert (told.threads, told.messages, told.deleted_threads) == (1, 2, 1)
+    assert await hashes(target) == await hashes(source)
+
+
+async def test_target_of_a_merge_is_no_copy(source: Side, target: Side) -> None:
+    """What it has of its own would be deleted."""
+    await fill(source, "a")
+    await fill(target, "own")
+    await copy(source, target, merge=True)
+    with pytest.raises(StorageRefusedError, match=r"only a merge of source\.db was begun there"):
+        await copy(source, target)
 
 
 async def test_writer_beside_the_copy_loses_nothing(source: Side, target: Side) -> None:
@@ -200,10 +245,10 @@ async def test_writer_beside_the_copy_loses_nothing(source: Side, target: Side) 
     stop = asyncio.Event()
 
     async def write() -> None:
-        number = 0
-        while not stop.is_set():
+        for number in range(300):  # one that never ends may be faster than what reads it
+            if stop.is_set():
+                return
             await source.provider.append_message("abcdef"[number % 6], Message(role="user", content=f"more {number}"))
-            number += 1
 
     writer = asyncio.create_task(write())
     try:

@@ -184,21 +184,26 @@ def test_direction_of_a_text_ends_with_it() -> None:
 
 
 def test_name_cannot_turn_itself_around() -> None:
-    file = Attachment(name="\u202egpj.exe", type="x")
+    file = Attachment(name="\u202egpj\u200f.exe", type="x")
     one = ArchivedMessage(
         message=Message(role="user", source={"name": "\u2066a\nb"}, attachments=[file], created_at=AT)
     )
-    assert Parsed(message_html(one, 1)).text("bdi") == "\ufffda␊b\ufffdgpj.exex"
+    assert Parsed(message_html(one, 1)).text("bdi") == "\ufffda␊b\ufffdgpj\ufffd.exex"
 
 
 # What is shown
+
+
+def test_message_of_nobody_known_is_named_by_its_role_once() -> None:
+    parsed = Parsed(message_html(ArchivedMessage(message=Message(role="assistant", created_at=AT)), 1))
+    assert parsed.text().split()[:2] == ["assistant", "2024-03-01"]
 
 
 def test_message_shows_all_that_belongs_to_it() -> None:
     parsed = Parsed(message_html(everything("word"), 3))
     told = parsed.text()
     for part in (
-        "answer",
+        "assistant",
         "2024-03-01 12:00:05 UTC",
         "edited 2024-03-01 12:00:35 UTC",
         "was deleted 2024-03-01 12:01:05 UTC",

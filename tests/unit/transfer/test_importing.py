@@ -1,6 +1,7 @@
 """Imports: what a file says is merged, and what it cannot say is named."""
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -154,16 +155,17 @@ async def test_later_piece_before_its_thread_is_named_and_comes_with_the_repeat(
 
 
 async def test_missing_and_damaged_contents_are_named_and_their_messages_kept(target: Side, tmp_path: Path) -> None:
-    missing, damaged, outside = "a" * 64, "b" * 64, "../../secret"
+    missing, damaged, pipe, outside = "a" * 64, "b" * 64, "c" * 64, "../../secret"
     (tmp_path / damaged).write_bytes(b"something else")
-    piece = line(archived("t", 3))
-    for each, sha256 in zip(piece["thread"]["messages"], (missing, damaged, None), strict=True):
+    os.mkfifo(tmp_path / pipe)
+    piece = line(archived("t", 4))
+    for each, sha256 in zip(piece["thread"]["messages"], (missing, damaged, pipe, None), strict=True):
         location = None if sha256 is None else file_location(sha256)
         each["message"]["attachments"] = [{"name": outside, "type": "x", "sha256": sha256, "location": location}]
-    told = await imported(target, HEADER, piece, end(1, 3), files=tmp_path)
+    told = await imported(target, HEADER, piece, end(1, 4), files=tmp_path)
 
-    assert (told.missing_files, told.missing_file_count) == ([missing, damaged], 2)
-    assert told.messages == 3
+    assert (told.missing_files, told.missing_file_count) == ([missing, damaged, pipe], 3)
+    assert told.messages == 4
     async with ThreadStore(provider=target.provider, closes_provider=False) as store:
         thread = await store.get("t")
         assert thread is not None

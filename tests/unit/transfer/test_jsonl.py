@@ -79,6 +79,13 @@ def test_reader_passes_a_long_line_by_without_reading_it_whole() -> None:
     assert file.most <= 64 * 1024
 
 
+def test_reader_reads_no_further_in_a_first_line_that_is_too_long() -> None:
+    """It is no export, and may be a device that never ends."""
+    reader = LineReader(BytesIO(b"x" * 5_000_000), limit_bytes=1_000)
+    assert [line.data for line in reader.read()] == [None]
+    assert reader.read_bytes == 1_001
+
+
 def test_reader_knows_half_a_last_line() -> None:
     lines = LineReader(BytesIO(b"\xef\xbb\xbf{}\r\n\r\n{")).read()
     assert [(line.number, line.data, line.is_ended) for line in lines] == [(1, b"{}\r\n", True), (3, b"{", False)]

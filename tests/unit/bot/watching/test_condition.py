@@ -61,6 +61,32 @@ async def test_bot_is_not_ready_while_its_storage_does_not_answer(
     }
 
 
+class Lingering(memory.Provider):
+    """Answers nothing, and cleans up behind a call that is given up until it may end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls, self.may_end = 0, asyncio.Event()
+
+    async def check(self) -> None:
+        self.calls += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.may_end.wait()
+
+
+async def test_look_waits_for_no_clean_up_and_piles_up_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condition, "ANSWER_S", 0.01)
+    provider = Lingering()
+    watch = watch_of(provider, Recorder())
+    async with asyncio.timeout(5):
+        found = [await watch.look(counts=True) for _ in range(3)]
+    assert [each.is_storage_up for each in found] == [False] * 3
+    assert provider.calls == 1
+    provider.may_end.set()
+
+
 async def test_storage_that_is_not_open_yet_is_not_asked() -> None:
     watch = Watch(Hanging(), ["slack"])
     assert not (await watch.look()).is_storage_up

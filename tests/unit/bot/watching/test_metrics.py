@@ -101,6 +101,7 @@ def test_document_has_every_metric_with_its_labels_and_no_other() -> None:
         for metric in ours(full())
     }
     assert told == there
+    assert "_created" not in generate_latest(full().registry).decode()
 
 
 def test_alerts_name_metrics_that_are_there() -> None:

@@ -57,6 +57,12 @@ async def test_stopped_server_is_unavailable_and_found_again(own_server: RedisSe
         assert [message.text for message in await store.get_messages("t")] == [SECRET]
 
 
+async def test_version_of_a_schema_that_does_not_migrate_asks_nobody() -> None:
+    provider = Provider("redis://127.0.0.1:1/0")
+    assert await provider.schema_version() is None
+    await provider.close()
+
+
 async def test_full_memory_is_refused_and_keeps_nothing_half(own_server: RedisServer) -> None:
     async with ThreadStore(own_server.url) as store:
         await store.get_or_create("t")

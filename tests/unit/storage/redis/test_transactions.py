@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backscroll.errors import MessageExistsError
+from backscroll.errors import MessageExistsError, StorageUnavailableError
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.redis import Provider
 from backscroll.storage.redis.transactions import RerunError
@@ -206,3 +206,21 @@ async def test_prefixes_keep_two_bots_apart(redis_url: str, prefix: str, provide
     neighbour = Provider(redis_url, prefix=f"{prefix}:other")
     assert await neighbour.list_threads() == []
     await neighbour.close()
+
+
+async def test_abort_cuts_off_what_is_under_way_and_what_waits_behind_it(providers: Two) -> None:
+    provider, entered = providers[0], asyncio.Event()
+
+    async def hold() -> None:
+        async with provider.transactions.section():
+            entered.set()
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(provider.transactions.call(hold))
+    await entered.wait()
+    behind = asyncio.create_task(provider.set("ns", "key", {}))
+    async with asyncio.timeout(10):
+        await asyncio.wait([behind], timeout=0.05)
+        await provider.abort()
+        told = await asyncio.gather(holding, behind, return_exceptions=True)
+    assert [type(each) for each in told] == [StorageUnavailableError] * 2

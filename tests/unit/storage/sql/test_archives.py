@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import delete, event, func, select, text
 
 from backscroll.errors import StorageError
 from backscroll.storage.archive import (
@@ -87,6 +87,20 @@ async def test_a_page_costs_as_many_statements_however_much_is_in_it(provider: P
         assert sum(len(piece.messages) for piece in await provider.read_archive(limit=limit)) == limit
         counts.append(len(statements))
     assert len(set(counts)) == 1
+
+
+async def test_reading_ends_where_messages_are_gone(provider: Provider) -> None:
+    for name, count in (("all", 1), ("last", 4), ("none", 1)):
+        await provider.create_thread(name, "U1", None)
+        for _ in range(count):
+            await provider.append_message(name, Message(role="user", content="hello"))
+    gone = delete(messages).where((messages.c.thread_id == "all") | (messages.c.sequence > 2))
+    await provider.database.change(lambda connection: connection.execute(gone))
+    read, mark = list[tuple[str, int]](), None
+    while page := await provider.read_archive(after=mark, limit=2):
+        read += [(piece.id, len(piece.messages)) for piece in page]
+        mark = page[-1].mark
+    assert read == [("all", 0), ("last", 2), ("none", 1)]
 
 
 async def test_merging_what_is_new_costs_as_many_statements_however_much_it_is(

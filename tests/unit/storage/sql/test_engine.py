@@ -19,6 +19,7 @@ from backscroll.errors import (
     StoreClosedError,
     ThreadNotFoundError,
 )
+from backscroll.storage.changes import changes_of
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.sql import Provider
 from backscroll.storage.sql.engine import Connection, Database
@@ -134,6 +135,24 @@ async def test_close_waits_for_reads_and_writes(provider: Provider) -> None:
         gate.open()
     assert await asyncio.gather(*tasks) == ["written", "read"]
     await closing
+
+
+async def test_abort_cuts_off_what_is_under_way_and_what_waits_behind_it(provider: Provider) -> None:
+    await provider.write_thread(changes_of(Thread(id="t")))
+    gate = Gate()
+    writing = asyncio.create_task(provider.database.write(gate.pass_through))
+    await gate.reached()
+    behind = [asyncio.create_task(provider.append_message("t", Message(role="user"))) for _ in range(2)]
+    aborting = asyncio.create_task(provider.abort())
+    async with asyncio.timeout(10):
+        with pytest.raises(StorageUnavailableError, match="closed before"):
+            await writing
+        told = await asyncio.gather(*behind, return_exceptions=True)
+        gate.open()  # a thread of SQLite's cannot be stopped
+        await aborting
+    assert [isinstance(each, StorageError) for each in told] == [True] * 2
+    with pytest.raises(StoreClosedError):
+        await count_values(provider.database)
 
 
 async def test_read_and_write_after_close_are_refused(provider: Provider) -> None:
