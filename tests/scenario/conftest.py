@@ -1,6 +1,7 @@
 """A directory to run the program in, and each database that it can keep its threads in."""
 
 import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -94,7 +95,17 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def call(new_home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+def own_logging() -> Iterator[None]:
+    """Leave the levels of logging as they were: commands set them for the whole process."""
+    loggers = [logging.getLogger(), logging.getLogger("alembic")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def call(own_logging: None, new_home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
     """Give a way to call the command line in this process, in the home's directory; a new one takes a second."""
     monkeypatch.chdir(new_home.directory)
     monkeypatch.setattr(sys, "path", list(sys.path))

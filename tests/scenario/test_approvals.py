@@ -1,6 +1,9 @@
 """Approvals with the real program, in a pipe and in a terminal: asked, decided, and never lost, whatever is killed."""
 
 import signal
+import sqlite3
+from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -68,6 +71,13 @@ def deleting(home: Home) -> Home:
     return home
 
 
+def are_suspended(home: Home, wanted: int) -> bool:
+    """Tell whether so many answers wait for people."""
+    with closing(sqlite3.connect(home.directory / "backscroll.db")) as database:
+        (count,) = database.execute("SELECT count(*) FROM answers WHERE state = 'suspended'").fetchone()
+    return int(count) == wanted
+
+
 async def answers_of(home: Home) -> list[Answer]:
     async with ThreadStore(home.sqlite_url) as store:
         return await store.provider.list_answers()
@@ -133,9 +143,10 @@ def test_terminal_decides_what_was_asked_last(home: Home) -> None:
     )
     home.configure(handler="asking:answer")
     with home.open_terminal() as terminal:
-        for question in ("Do A?", "Do B?"):
+        for count, question in enumerate(("Do A?", "Do B?"), 1):
             terminal.say(question)
             terminal.wait_for(f"{question} (yes/no)")
+            terminal.wait_until(partial(are_suspended, home, count), "its answer waits")
         terminal.say("yes")
         terminal.wait_for('"Do B?": approved\r\n')
         terminal.wait_for("Do A? (yes/no)\r\n", times=2)

@@ -119,9 +119,9 @@ async def fail(turn: Turn) -> str:
 
 
 async def test_pages_and_json_lines_of_both_platforms_show_no_text_no_name_and_no_token(
-    home: Home, short_waits: None, caplog: pytest.LogCaptureFixture
+    home: Home, short_waits: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.handler.setFormatter(JsonFormatter())
+    monkeypatch.setattr(caplog.handler, "formatter", JsonFormatter())  # it is the one of all tests
     caplog.set_level(logging.INFO)
     port = free_port()
     async with FakeSlack() as slack, FakeDiscord() as discord, stage_of(slack, home) as stage:

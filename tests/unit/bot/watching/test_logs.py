@@ -71,9 +71,10 @@ def test_set_up_leaves_what_others_set_up_and_verbose_is_info(
 ) -> None:
     root, others = logging.getLogger(), logging.NullHandler()
     monkeypatch.setattr(root, "handlers", [others])
-    before = root.level
+    before, alembic = root.level, logging.getLogger("alembic").level
     try:
         set_up(LogsConfig("json", "error"), verbose=verbose)
         assert (root.handlers, others.formatter, root.level) == ([others], None, level)
     finally:
         root.setLevel(before)
+        logging.getLogger("alembic").setLevel(alembic)
