@@ -1,6 +1,7 @@
 """Discord's gateway: connections that break, a Discord that is away, what ends the bot for good, shards, the end."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import threading
@@ -13,12 +14,15 @@ import pytest
 from discord.backoff import ExponentialBackoff
 
 from backscroll.adapters.discord import catching_up, gateway
+from backscroll.adapters.discord.catching_up import CatchingUp
+from backscroll.adapters.discord.gateway import Gateway
+from backscroll.adapters.discord.receiving import Receiver
 from backscroll.bot.app import run_bot
 from backscroll.errors import AdapterError
 from backscroll.testing import FakeDiscord, Fault
 from tests.scenario.conftest import Call, Called
 from tests.scenario.discord import Stage, config_of, on_stage, running
-from tests.scenario.program import Home
+from tests.scenario.program import PATIENCE_S, Home
 
 PORTAL = "discord.com/developers/applications"
 MALFORMED = '{"op": 0, "t": "MESSAGE_CREATE", "s": 99, "d": {"id": "x"}}'
@@ -190,7 +194,7 @@ async def test_token_that_is_reset_while_it_runs_ends_with_4(home: Home) -> None
         assert bot is not None
         await stage.discord.close_sockets(4004)
         with pytest.raises(AdapterError) as caught:
-            await asyncio.wait_for(bot, 5)
+            await asyncio.wait_for(bot, PATIENCE_S)
         assert (caught.value.message, PORTAL in caught.value.hint) == ("Discord does not take the token.", True)
 
 
@@ -236,9 +240,29 @@ async def test_code_that_is_final_ends_the_bot(home: Home, code: int, fact: str,
         assert bot is not None
         await stage.discord.close_sockets(code)
         with pytest.raises(AdapterError) as caught:
-            await asyncio.wait_for(bot, 5)
+            await asyncio.wait_for(bot, PATIENCE_S)
         assert caught.value.message == fact
         assert len(stage.discord.identifies) == 1
+
+
+async def test_bot_ends_though_a_wait_of_its_own_is_over_at_that_moment(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(self: CatchingUp, gateway: Gateway, receiver: Receiver) -> None:
+        looking = asyncio.current_task()
+        assert looking is not None
+        looking.cancel()  # as asyncio.timeout does
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(CatchingUp, "run", look)
+    async with on_stage(home.sqlite_url) as stage:
+        bot, stage.bot = stage.bot, None
+        assert bot is not None
+        await stage.discord.close_sockets(4010)
+        with pytest.raises(AdapterError):
+            await asyncio.wait_for(bot, 10)
 
 
 async def test_library_says_nothing_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "LOOK_S", 0.02)
     monkeypatch.setattr(app, "NOTE_S", 0.05)
     monkeypatch.setattr(app, "RETRY_S", 0.1)
-    monkeypatch.setattr(app, "GAP_S", 0.1)
 
 
 def scene(stage: Stage) -> tuple[User, User, Channel]:
@@ -298,7 +297,8 @@ async def test_kill_while_reading_back_leaves_nothing_out(away: Away) -> None:
         assert slack.posted_by_bot(away.general) == ["+ hello @backscroll", "+ are you there?"]
 
 
-async def test_connection_that_was_gone_for_long_is_read_back(home: Home) -> None:
+async def test_connection_that_was_gone_for_long_is_read_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "GAP_S", 0.1)
     async with on_stage(home.sqlite_url) as stage:
         anna, ben, general = scene(stage)
         root = await stage.slack.say(anna, general, "hello <@BOT>")

@@ -121,12 +121,17 @@ class DiscordAdapter(Adapter):
             asyncio.ensure_future(catching_up.register()),
         ]
         try:
-            await asyncio.gather(*work)
+            # Unlike gather, it leaves cancelling to what follows: a second time would cut off what ends the client.
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
         finally:
             for task in work:
-                if not task.cancelling():  # a second time would cut off what ends the client
-                    task.cancel()
+                task.cancel()
             await asyncio.wait(work)
+            for task in work:
+                if not task.cancelled():
+                    task.exception()  # uncollected, asyncio would log it with all texts
             await receiver.close()
             self._chains.inbox = self._commands.inbox = self._gateway = None
 
