@@ -6,22 +6,24 @@ Proved by `tests/scenario/test_moving_data.py`.
 import asyncio
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from backscroll.bot.config import StorageConfig, load_storage
-from backscroll.bot.opening import directory_of, make_attachments, make_provider
 from backscroll.cli.moved import as_facts, as_kinds, as_things, tell_missing_files
 from backscroll.cli.options import (
     STORAGE,
     Json,
     Storage,
     Verbose,
+    configured,
     finish,
     log_to_stderr,
     naming_the_provider,
+    storage_at,
     work_on,
 )
 from backscroll.cli.printing import counted, notice, print_json
@@ -114,15 +116,10 @@ class _Named:
 
     def make(self) -> Storage:
         """Make it; it is not open yet."""
-        if self.config is not None:
-            provider = make_provider(self.config)
-            attachments, directory = make_attachments(self.config, provider), directory_of(self.config)
-        else:
-            provider = ThreadStore(self._name).provider
-            attachments, directory = Attachments(provider), Path()
-        if self._files is not None:
-            attachments = Attachments(provider, LocalFiles(self._files))
-        return Storage(provider, attachments, directory)
+        made = storage_at(self._name) if self.config is None else configured(self.config)
+        if self._files is None:
+            return made
+        return replace(made, attachments=Attachments(made.provider, LocalFiles(self._files)))
 
     def must_be_there(self) -> None:
         """Look whether a SQLite file is there: opened, it would be.

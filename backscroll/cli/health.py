@@ -4,7 +4,6 @@ Proved by `tests/scenario/test_health.py`.
 """
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,18 @@ from typing import Annotated, Any
 import typer
 
 from backscroll.bot.watching.heartbeat import EVERY_S, PREFIX, heartbeat_name
-from backscroll.cli.options import DEFAULT_CONFIG, STORAGE, ConfigFile, Json, Storage, with_storage
+from backscroll.cli.options import (
+    DEFAULT_CONFIG,
+    STORAGE,
+    ConfigFile,
+    DatabaseUrl,
+    Json,
+    Storage,
+    Verbose,
+    log_to_stderr,
+    with_storage,
+)
+from backscroll.cli.printing import print_json, print_text
 from backscroll.errors import StorageError, StorageUnavailableError
 from backscroll.storage.records import AnswerCount, AnswerState
 
@@ -45,22 +55,29 @@ def health(
     max_age: MaxAge = 60.0,
     max_wait: MaxWait = None,
     this_host: ThisHost = False,
+    url: DatabaseUrl = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Tell whether the storage answers and a bot lives on it; exit with 0 when all is well, else with 3.
 
     A running bot notes a heartbeat every 15 seconds; one whose loop hangs, or whose storage takes nothing, notes none.
     It is no sign that the platforms are connected: that is what /readyz of a bot with a `watch` section tells.
     """
+    log_to_stderr(verbose)
+    look = partial(_look, max_age=max_age, max_wait=max_wait, this_host=this_host)
     try:
-        checks = with_storage(config, partial(_look, max_age=max_age, max_wait=max_wait, this_host=this_host))
+        checks = with_storage(config, look, url=url)
     except StorageError as error:
         if not as_json:
             raise
         checks = [Check("storage", False, error.message, {"reason": error.message})]
     for check in checks:
         line = {"check": check.name, "ok": check.is_well} | check.figures
-        typer.echo(json.dumps(line) if as_json else f"{'ok' if check.is_well else 'NOT OK'}  {check.told}")
+        if as_json:
+            print_json(line)
+        else:
+            print_text(f"{'ok' if check.is_well else 'NOT OK'}  {check.told}")
     if not all(check.is_well for check in checks):
         raise typer.Exit(STORAGE)
 
@@ -87,10 +104,8 @@ def _heartbeat(beats: dict[str, float], max_age: float, where: str) -> Check:
         return Check("heartbeat", False, f"No bot has noted a heartbeat {where}.", {"name": None, "age_s": None})
     name = max(beats, key=lambda name: beats[name])
     age_s = max(0.0, time.time() - beats[name])
-    # It is another program's word, and goes to a terminal.
-    shown = name if name.isprintable() else ascii(name)
     figures = {"name": name, "age_s": round(age_s, 1)}
-    return Check("heartbeat", age_s <= max_age, f"The last heartbeat, of {shown}, is {age_s:.0f} s old.", figures)
+    return Check("heartbeat", age_s <= max_age, f"The last heartbeat, of {name}, is {age_s:.0f} s old.", figures)
 
 
 def _answers(counts: dict[AnswerState, AnswerCount], max_wait: float | None) -> Check:

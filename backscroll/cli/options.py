@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from backscroll.adapters.printable import printable
-from backscroll.bot.config import StorageConfig, load_storage
+from backscroll.bot.config import LogsConfig, StorageConfig, load_storage
 from backscroll.bot.one_process import one_process
 from backscroll.bot.opening import directory_of, make_attachments, make_provider
+from backscroll.bot.watching.logs import set_up
 from backscroll.errors import BackscrollError, StorageRefusedError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
@@ -85,18 +86,20 @@ def with_storage(
     """
     opens = opens or ("made" if writes else "ready")
     if url is not None:
-        return asyncio.run(finish(work_on(lambda: _at(url), work, writes, opens)))
+        return asyncio.run(finish(work_on(lambda: storage_at(url), work, writes, opens)))
     storage = load_storage(config)
     with naming_the_provider(storage):
-        return asyncio.run(finish(work_on(lambda: _configured(storage), work, writes, opens)))
+        return asyncio.run(finish(work_on(lambda: configured(storage), work, writes, opens)))
 
 
-def _at(url: str) -> Storage:
+def storage_at(url: str) -> Storage:
+    """Make the storage of a URL; it is not open yet. Errors as ThreadStore's."""
     provider = ThreadStore(url).provider
     return Storage(provider, Attachments(provider))
 
 
-def _configured(config: StorageConfig) -> Storage:
+def configured(config: StorageConfig) -> Storage:
+    """Make the storage of a configuration; it is not open yet."""
     provider = make_provider(config)
     return Storage(provider, make_attachments(config, provider), directory_of(config))
 
@@ -190,9 +193,7 @@ def _log_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 
 def log_to_stderr(verbose: bool) -> None:
     """Let the program say on stderr what goes wrong, and where it is verbose what happens."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    set_up(LogsConfig(), verbose=verbose)
 
 
 def tell(message: str, hint: str) -> None:

@@ -289,9 +289,6 @@ class _Copying:
         if not batch:
             return
         there = await self._digests(self._target.provider, [each.id for each in batch], is_target=True)
-        self._until = max(
-            [each.updated_at for each in there.values()] + ([self._until] if self._until else []), default=None
-        )
         differing = [each.id for each in batch if each.id not in there or there[each.id].hash != each.hash]
         unlike = await self._correct(differing, there) if differing else set()
         same = [each for each in batch if each.id not in unlike]

@@ -47,7 +47,8 @@ async def test_this_host_passes_over_the_bots_of_others(home: Home, call: Call) 
     await noted(home, 90)
     await noted(home, 0, "backscroll:\x1b[2Jelsewhere")
     await noted(home, 0, "an agent")
-    told = [await asyncio.to_thread(call, "health", *options) for options in ([], ["--this-host"])]
+    url = ["--url", home.sqlite_url]
+    told = [await asyncio.to_thread(call, "health", *options) for options in (url, ["--this-host"])]
     assert [each.code for each in told] == [0, 3]
     assert "\x1b" not in told[0].out
 
