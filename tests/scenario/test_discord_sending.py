@@ -13,6 +13,7 @@ from backscroll.storage.models import Attachment, Message
 from backscroll.testing import Fault
 from backscroll.testing.discord.models import Message as Said
 from backscroll.testing.discord.models import Thread
+from backscroll.testing.discord.rest import ReceivedCall
 from tests.scenario.discord import Stage, on_stage
 from tests.scenario.program import Home
 
@@ -418,22 +419,28 @@ async def test_post_besides_the_answer_pings_nobody(home: Home) -> None:
 async def test_edits_of_an_answer_that_grows_ping_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growing, "STREAM_AFTER_S", 0.01)
     monkeypatch.setattr(growing, "EVERY_S", 0.02)
-    told: list[str] = []
+    stages: list[Stage] = []
+
+    def edits() -> list[ReceivedCall]:
+        return stages[0].discord.calls_of("PATCH", MESSAGES + "/{message_id}")
 
     async def tell(turn: Turn) -> AsyncIterator[str]:
-        for word in told[0].split(" "):
-            yield f"{word} "
-            await asyncio.sleep(0.05)
+        discord, (first, second, rest) = stages[0].discord, told.split(" ", 2)
+        yield f"{first} "
+        await discord.until(lambda: discord.calls_of("POST", MESSAGES))
+        yield f"{second} "
+        await discord.until(lambda: len(edits()) >= 1)
+        yield rest
 
     async with on_stage(home.sqlite_url, handler=tell) as stage:
-        told.append(loud(stage))
+        stages.append(stage)
+        told = loud(stage)
         asked = await ask(stage)
         await stage.settled()
         (post,) = stage.discord.own_messages(thread_of(stage, asked))
-        edits = stage.discord.calls_of("PATCH", MESSAGES + "/{message_id}")
-        assert len(edits) >= 2
-        assert all(call.json["allowed_mentions"]["parse"] == [] for call in edits)
-        assert (post.content, post.pings) == (told[0], frozenset())
+        assert len(edits()) >= 2
+        assert all(call.json["allowed_mentions"]["parse"] == [] for call in edits())
+        assert (post.content, post.pings) == (told, frozenset())
 
 
 @pytest.mark.parametrize("reply_in", ["thread", "channel"])
