@@ -1,7 +1,7 @@
-"""Run the lines that the arguments name, print them, and write `results.json` when they are all of them.
+"""Run the lines that the arguments name, print them, and write them to `results.json` unless they are quick ones.
 
-Arguments: `quick`; databases (`sqlite`, `postgresql`, `pgbouncer`); groups of lines (`append`, `find`, …); and
-`redis`, which has lines of its own. None: all.
+Arguments: `quick`, in small sizes; databases (`sqlite`, `postgresql`, `pgbouncer`); groups of lines (`append`, `find`,
+…); and `redis`, which has lines of its own. None: all.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ async def main(arguments: list[str]) -> None:
         if "redis" in named or not named:
             lines += [_told(line) async for line in redis(scale)]
         print_table(lines)
-        if not arguments:
-            write_results(lines, await _version(places))
+        if scale is FULL:
+            write_results(lines, await _version(places), is_whole=not arguments)
 
 
 async def _measure(places: Places, databases: list[str], groups: list[str], scale: Scale) -> list[Line]:

@@ -1,4 +1,4 @@
-"""The table, and `results.json`: figures of a whole run with what it ran on; neither hosts nor paths."""
+"""The table, and `results.json`: each line's last figures, with the run that they are of; neither hosts nor paths."""
 
 import json
 import os
@@ -47,14 +47,22 @@ def print_table(lines: list[Line]) -> None:
     console.print(table)
 
 
-def write_results(lines: list[Line], postgresql: str) -> None:
-    """Write the lines and the machine's facts to `results.json`."""
-    results = {
+def write_results(lines: list[Line], postgresql: str, *, is_whole: bool) -> None:
+    """Add a run to `results.json`: its lines, the day, and the machine's facts.
+
+    Earlier runs keep what this one did not measure. Args: is_whole: it measured all, and takes their place.
+    """
+    measured = {(line.database, line.name) for line in lines}
+    runs = [] if is_whole else json.loads(RESULTS.read_text(encoding="utf-8"))
+    for run in runs:
+        run["lines"] = [line for line in run["lines"] if (line["database"], line["name"]) not in measured]
+    new = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": _machine(postgresql),
         "lines": [_line(line) for line in lines],
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    runs = [run for run in (*runs, new) if run["lines"]]
+    RESULTS.write_text(json.dumps(runs, indent=2) + "\n", encoding="utf-8")
 
 
 def _machine(postgresql: str) -> dict[str, Any]:
