@@ -88,9 +88,10 @@ def _message_of(result: Any) -> Message | None:
         return Message(role="assistant", content=result)
     if isinstance(result, Message) and result.role == "assistant":
         return own_copy(result) if result.text.strip() or result.attachments else None
-    raise _wrong(
-        f"a {type(result).__name__}" if not isinstance(result, Message) else f"a message of role {result.role}"
-    )
+    if isinstance(result, Message):
+        raise _wrong(f"a message of role {result.role}")
+    name = type(result).__name__
+    raise _wrong(f"{'an' if name[0] in 'aeiou' else 'a'} {name}")
 
 
 async def _call(handler: Handler, turn: Turn, show: Show | None) -> Any:

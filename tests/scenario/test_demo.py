@@ -1,5 +1,6 @@
 """`backscroll demo`: what each platform's play plays, what it shows, and that it leaves nothing."""
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -207,3 +208,13 @@ def test_demo_ends_on_ctrl_c(home: Home, platform: str) -> None:
         assert terminal.ended() == 0
     assert "Traceback" not in terminal.out
     assert SHOWN not in terminal.out
+
+
+def test_demo_whose_reader_has_gone_ends_without_a_word(home: Home) -> None:
+    reading, writing = os.pipe()
+    with home.start("demo", "slack", stdout=writing) as program:
+        os.close(writing)
+        os.read(reading, 1)
+        os.close(reading)
+        assert program.ended() == 1
+    assert program.err == ""

@@ -70,6 +70,7 @@ __all__ = [
 
 DEFAULT_HANDLER = "backscroll.bot.handlers:echo"
 DEFAULT_URL = "sqlite+aiosqlite:///backscroll.db"
+_NO_FILE = re.compile(r"sqlite(\+\w+)?:/{2,3}(\?.*)?", re.DOTALL)  # SQLAlchemy takes it for a database in memory
 Approvers = Literal["thread", "asker", "all"]
 Occasion = Literal["mentions", "direct_messages", "joined_threads"]
 _OCCASIONS: frozenset[Occasion] = frozenset({"mentions", "direct_messages", "joined_threads"})
@@ -262,19 +263,23 @@ def _read_storage(root: Mapping, path: Path, faults: Faults) -> StorageConfig | 
     if provider is None:
         return None
     keys, takes_any = keys_of_constructor(provider, report)
-    keys["files"] = Key(Text)  # ours, whatever the storage
+    keys |= {"files": Key(Text), "type": Key(Text)}  # ours, whatever the storage
     given = Mapping(line, {key: entry for key, entry in section.entries.items() if key != "type"})
     if takes_any:
         keys = {**{key: Key(Any) for key in given.entries}, **keys}
     if name == "sql" and "url" not in given.entries:
         given.entries["url"] = Entry(line, Scalar(line, DEFAULT_URL, DEFAULT_URL))
     options = read_keys(given, keys, "storage", line, faults)
+    lines = {key: entry.node.line for key, entry in given.entries.items()}
     if faults.count > before or not given.entries.keys() <= options.keys():  # the rest was found while substituting
         return None
     if name == "sql":
+        if _NO_FILE.fullmatch(options["url"]):
+            hint = "Write sqlite:///bot.db; a bot that may forget all at its end has sqlite:///:memory:."
+            faults.add(lines["url"], "storage.url names no file.", hint)
+            return None
         options["url"] = resolve_sqlite_url(options["url"], directory)
     files = options.pop("files", None)
-    lines = {key: entry.node.line for key, entry in given.entries.items()}
     return StorageConfig(name, provider, options, None if files is None else directory / files, path, line, lines)
 
 

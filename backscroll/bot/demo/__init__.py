@@ -34,7 +34,7 @@ async def run_demo(platform: str, handler: Handler, keep: Path | None = None) ->
 
     Args: keep: the SQLite file to make; None makes one that goes with the end.
     """
-    console = Console(highlight=False)
+    console = _Output(highlight=False)
     with tempfile.TemporaryDirectory(prefix="backscroll-demo-") as directory:
         url = f"sqlite:///{(keep or Path(directory) / 'demo.db').absolute()}"
         async with (
@@ -51,6 +51,14 @@ async def run_demo(platform: str, handler: Handler, keep: Path | None = None) ->
     if is_over:
         there = f'It stays: ThreadStore("{keep}").' if keep else "That database is gone now; --keep FILE keeps one."
         console.print(Text(f"{there} {stage.way}"), soft_wrap=True)
+
+
+class _Output(Console):
+    """Stdout; where nobody reads it any more it raises BrokenPipeError, and does not end the process by itself."""
+
+    def on_broken_pipe(self) -> None:
+        """Say so."""
+        raise BrokenPipeError
 
 
 @asynccontextmanager

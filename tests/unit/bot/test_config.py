@@ -601,8 +601,13 @@ def test_storage_keyword_is_checked_against_the_constructor(load: Load, line: st
 
 
 def test_storage_memory_takes_no_keywords(load: Load) -> None:
-    fault = ("config.yaml:5: storage.url is not a known key.", "Known here: files.")
+    fault = ("config.yaml:5: storage.url is not a known key.", "Known here: files, type.")
     assert faults_of(load, storage("url: x", kind="memory")) == [fault]
+
+
+def test_sqlite_url_that_names_no_file_is_a_fault_and_no_database_in_memory(load: Load) -> None:
+    ((message, _),) = faults_of(load, storage("url: sqlite:///", kind="sql"))
+    assert message == "config.yaml:5: storage.url names no file."
 
 
 @pytest.mark.parametrize("kind", ["memory", "shelf"])

@@ -136,7 +136,7 @@ async def test_run_takes_an_empty_iterator_for_none(turn: Turn) -> None:
 @pytest.mark.parametrize(
     ("result", "told"),
     [
-        (5, "a int"),
+        (5, "an int"),
         (b"hello", "a bytes"),
         (["hello"], "a list"),
         (iter(["hello"]), "a list_iterator"),
