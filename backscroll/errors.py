@@ -22,7 +22,8 @@
 
 An error has a `message`, the fact, and a `hint`, the next step. Neither ever holds a message's text, a token or a
 password. A value that no backend could store is a plain `ValueError`. `named` tells of what others raise. Knows
-nothing of the rest of the package. Proved by `tests/unit/test_errors.py`.
+nothing of the rest of the package: `PieceRefusedError`, a `StorageRefusedError`, stands in `storage/archive.py`.
+Proved by `tests/unit/test_errors.py`.
 """
 
 import traceback

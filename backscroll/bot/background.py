@@ -1,6 +1,7 @@
 """What goes on beside the bot's main work, and what ends it: periodic steps, events that interrupt, signals.
 
-Proved by `tests/scenario/test_run.py`, `test_stopping.py` and `tests/unit/bot/test_background.py`.
+Proved by `tests/scenario/test_run.py`, `test_stopping.py`, `tests/unit/bot/test_background.py` and
+`test_approvals.py`.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from backscroll.errors import StorageError
+from backscroll.errors import BackscrollError, named
 
 log = logging.getLogger(__name__)
 
@@ -20,15 +21,16 @@ ENDED_AT_ONCE = 130
 
 
 async def every(seconds: float, name: str, step: Callable[[], Awaitable[None]]) -> None:
-    """Take a step now, and again and again; where storage does not let it be done, it is put off to the next time.
+    """Take a step now, and again and again; one that ends in an error is put off to the next time, and logged.
 
     Args: name: what the log calls it.
     """
     while True:
         try:
             await step()
-        except StorageError as error:
-            log.warning("%s is put off: %s", name, error.message)
+        except Exception as error:  # noqa: BLE001  # nobody would hear of it, and no step would be taken any more
+            told = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
+            log.warning("%s is put off: %s", name, told)
         await asyncio.sleep(seconds)
 
 

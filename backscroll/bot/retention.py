@@ -2,6 +2,7 @@
 
 Each rule goes on where it ended the hour before, so what is kept is not read again; once a day it begins at the oldest
 message, for those that were passed over because their answer was not finished, or that came later with an old date.
+Where that did not come to its end, the next run begins there again, and finds what is still to be cleared.
 At most once a day the search's indexes are merged, in which cleared words would stay else.
 Several processes may do so at once. Proved by `tests/unit/bot/test_retention.py`.
 """
@@ -64,7 +65,6 @@ class Retention:
             await self._attachments.discard_dropped()
         if done or events:
             log.info("Retention: %d messages and %d rejected events were too old.", done.messages, events)
-        self._is_to_merge |= bool(done)
         if self._is_to_merge and (self._merged_at is None or now - self._merged_at >= WHOLE_EVERY):
             await self._provider.merge_indexes()
             self._is_to_merge, self._merged_at = False, now
@@ -82,7 +82,10 @@ class Retention:
         while True:
             page = await self._provider.find_expired(expiry, after=self._marks.get(rule), limit=PAGE_COUNT)
             for start in range(0, len(page.message_ids), CLEARED_COUNT):
-                done += await self._provider.clear_messages(page.message_ids[start : start + CLEARED_COUNT])
+                cleared = await self._provider.clear_messages(page.message_ids[start : start + CLEARED_COUNT])
+                # At once: a later step may fail, and the next run finds nothing here any more.
+                self._is_to_merge |= bool(cleared)
+                done += cleared
                 await asyncio.sleep(0)
             self._marks[rule] = page.mark
             if page.is_last:

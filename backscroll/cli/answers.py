@@ -11,17 +11,17 @@ from backscroll.cli.commands import Commands
 from backscroll.cli.naming import find_thread
 from backscroll.cli.options import (
     DEFAULT_CONFIG,
-    STORAGE,
     ConfigFile,
     DatabaseUrl,
     Json,
+    Limit,
     Storage,
     Verbose,
     log_to_stderr,
-    tell,
+    told_each,
     with_storage,
 )
-from backscroll.cli.printing import Column, as_age, counted, notice, print_json, print_rows
+from backscroll.cli.printing import Column, as_age, print_first
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer, AnswerState
 
@@ -49,7 +49,7 @@ _NOT: dict[Step, str] = {
 def list_answers(
     state: Annotated[State | None, typer.Option("--state", help="In this state.", metavar="STATE")] = None,
     thread: Annotated[str | None, typer.Option("--thread", help="In this thread, named as for `show`.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, at most.")] = 100,
+    limit: Limit = 100,
     config: ConfigFile = DEFAULT_CONFIG,
     url: DatabaseUrl = None,
     as_json: Json = False,
@@ -67,9 +67,8 @@ def list_answers(
         return await provider.list_answers(state=state, thread_id=thread_id, limit=limit + 1)
 
     found = with_storage(config, work, url=url)
-    print_rows(_COLUMNS, map(_row, found[:limit]), as_json=as_json, empty="There is no such answer.")
-    if len(found) > limit and not as_json:
-        notice(f"There are more than {limit:,}; --limit shows them.")
+    rows = [_row(answer) for answer in found]
+    print_first(_COLUMNS, rows, limit, as_json=as_json, empty="There is no such answer.")
 
 
 @app.command()
@@ -120,20 +119,10 @@ async def _failed(provider: StorageProvider) -> list[str]:
 
 
 def _told(step: Step, done: list[tuple[str, bool]], *, as_json: bool) -> None:
-    """Print what was done, and of what is as it was why.
+    def refused(answer_id: str) -> tuple[str, str]:
+        return f"Answer {answer_id[:100]!a} was not {step}.", _NOT[step]
 
-    Raises: typer.Exit: some of it is as it was.
-    """
-    for answer_id, is_done in done:
-        if as_json:
-            print_json({"id": answer_id, step: is_done})
-        elif not is_done:
-            tell(f"Answer {answer_id[:100]!a} was not {step}.", _NOT[step])
-    count = sum(is_done for _, is_done in done)
-    if not as_json:
-        notice(f"{counted(count, 'answer was', 'answers were')} {step}.")
-    if count < len(done):
-        raise typer.Exit(STORAGE)
+    told_each(step, done, count_as=(f"answer was {step}", f"answers were {step}"), refused=refused, as_json=as_json)
 
 
 def _row(answer: Answer) -> dict[str, Any]:

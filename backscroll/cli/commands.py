@@ -18,6 +18,7 @@ _WORDS = (
     (re.compile(r"Input should be a valid integer.*", re.DOTALL), "it is a whole number"),
     (re.compile(r"Input should be a valid number.*", re.DOTALL), "it is a number"),
     (re.compile(r"Input should be greater than or equal to (\S+)"), r"it is at least \1"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"it is at most \1"),
 )
 _KINDS: dict[Any, str] = {int: "N", float: "N", str: "TEXT"}
 
@@ -32,7 +33,10 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments. Raises: typer.BadParameter: one of them is none."""
         with _in_our_words():
-            return super().parse_args(ctx, args)
+            left = super().parse_args(ctx, args)
+            for param in self.get_params(ctx):
+                _must_be_text(ctx, param)
+            return left
 
 
 class Group(TyperGroup):
@@ -65,6 +69,25 @@ def _plain(params: list[Any]) -> list[Any]:
         elif kind is not None and not kind.is_choice:
             param.display_type_rich = _nothing
     return params
+
+
+def _must_be_text(ctx: Any, param: Any) -> None:
+    """Refuse bytes that are no UTF-8: no storage has them, and only paths may.
+
+    Raises: typer.BadParameter
+    """
+    value = ctx.params.get(param.name)
+    for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else ():
+        if isinstance(text, str) and not _is_utf_8(text):
+            raise typer.BadParameter("it is no UTF-8", ctx=ctx, param=param)
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _nothing(ctx: Any) -> None:

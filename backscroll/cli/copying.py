@@ -4,7 +4,6 @@ Proved by `tests/scenario/test_moving_data.py`.
 """
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
 from backscroll.transfer.copying import Copied, Side
 from backscroll.transfer.copying import copy as copy_all
+from backscroll.transfer.firsts import Firsts
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -74,6 +74,7 @@ def copy(
     log_to_stderr(verbose)
     here, there = _Named(source, from_files), _Named(target, to_files)
     here.must_be_there()
+    there.must_last()
     places = dict[str, Path | None]()
 
     async def work(opened: Storage) -> Copied:
@@ -130,6 +131,16 @@ class _Named:
         if file is not None and not file.exists():
             raise StorageRefusedError(f"{file} is not there.", "Name the database that is to be copied with --from.")
 
+    def must_last(self) -> None:
+        """Refuse a database in memory: the copy would be gone with the command.
+
+        Raises: StorageRefusedError
+        """
+        if self.config is None and not self.make().provider.supports_export:
+            raise StorageRefusedError(
+                f"{self._name} is a database in memory.", "Name a file, such as sqlite:///new.db."
+            )
+
     def side(self, opened: Storage) -> Side:
         """Give it a name that is always the same, and holds no password."""
         file = _sqlite_file(opened.provider)
@@ -172,24 +183,21 @@ def _tell(copied: Copied) -> None:
     notice(f"Verified: {as_things(threads, messages)} {are} the same on both sides{beside}.")
     if copied.changing_loose:
         notice(f"Beside threads {copied.changing_loose:,} changed to the last: a bot writes in the source.")
-    _tell_threads("did not stand still", copied.differing, copied.differing_count)
-    if copied.differing_count:
+    _tell_threads("did not stand still", copied.differing)
+    if copied.differing:
         notice("  A bot writes in the source: stop it, and run this again.")
-    _tell_threads(
-        "is not the same on both sides: somebody else wrote in the target", copied.written, copied.written_count
-    )
-    _tell_threads("is in the target alone", copied.strange, copied.strange_count)
-    if copied.strange_count and not copied.all_threads:
+    _tell_threads("is not the same on both sides: somebody else wrote in the target", copied.written)
+    _tell_threads("is in the target alone", copied.strange)
+    if copied.strange and not copied.all_threads:
         notice("  The source has no thread at all, so nothing is deleted: is it the right one?")
     elif copied.is_shared:
         notice("  Nothing is deleted or overwritten where somebody else writes. --merge keeps both.")
     hint = " --from-files names the source's directory."
-    tell_missing_files(copied.missing_files, copied.missing_file_count, hint)
+    tell_missing_files(copied.missing_files, hint)
 
 
-def _tell_threads(what: str, ids: Iterable[str], count: int) -> None:
-    named = list(ids)
-    for thread_id in named:
+def _tell_threads(what: str, ids: Firsts[str]) -> None:
+    for thread_id in ids:
         notice(f"Thread {thread_id} {what}.")
-    if count > len(named):
-        notice(f"So it is with {counted(count - len(named), 'more thread')}.")
+    if ids.total > len(ids):
+        notice(f"So it is with {counted(ids.total - len(ids), 'more thread')}.")

@@ -119,5 +119,5 @@ async def _counts(provider: StorageProvider) -> dict[str, int]:
     unfinished = await provider.count_answers()
     return {name: kept[name] for name in ("threads", "messages", "feedback")} | {
         "unfinished_answers": sum(each.count for each in unfinished.values()),
-        "failed_answers": len(await provider.list_answers(state="failed", limit=None)),
+        "failed_answers": await provider.count_failed_answers(),
     }

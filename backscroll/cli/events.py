@@ -13,17 +13,18 @@ from backscroll.cli.commands import Commands
 from backscroll.cli.options import (
     ADAPTER,
     DEFAULT_CONFIG,
-    STORAGE,
     ConfigFile,
     DatabaseUrl,
     Json,
+    Limit,
     Storage,
     Verbose,
     log_to_stderr,
     tell,
+    told_each,
     with_storage,
 )
-from backscroll.cli.printing import Column, as_age, counted, notice, print_facts, print_json, print_rows
+from backscroll.cli.printing import Column, as_age, notice, print_facts, print_first, print_json
 from backscroll.errors import StorageRefusedError
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import RejectedEvent
@@ -45,7 +46,7 @@ _COLUMNS = (
 
 @rejected.command("list")
 def list_rejected(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, at most.")] = 100,
+    limit: Limit = 100,
     payload: Annotated[
         bool, typer.Option("--payload", help="With --json: also what came, which may hold people's texts.")
     ] = False,
@@ -63,10 +64,8 @@ def list_rejected(
         return await storage.provider.list_rejected_events(limit=limit + 1)
 
     found = with_storage(config, work, url=url)
-    rows = (_row(event, with_payload=payload) for event in found[:limit])
-    print_rows(_COLUMNS, rows, as_json=as_json, empty="Nothing is put aside.")
-    if len(found) > limit and not as_json:
-        notice(f"There are more than {limit:,}; --limit shows them.")
+    rows = [_row(event, with_payload=payload) for event in found]
+    print_first(_COLUMNS, rows, limit, as_json=as_json, empty="Nothing is put aside.")
 
 
 @rejected.command()
@@ -138,17 +137,8 @@ def drop(
         return [(each, await storage.provider.delete_rejected_event(each)) for each in dict.fromkeys(ids)]
 
     dropped = with_storage(config, work, writes=True, opens="ready", url=url)
-    for event_id, is_dropped in dropped:
-        if as_json:
-            print_json({"id": event_id, "dropped": is_dropped})
-        elif not is_dropped:
-            error = _not_there(event_id)
-            tell(error.message, error.hint)
-    count = sum(is_dropped for _, is_dropped in dropped)
-    if not as_json:
-        notice(f"{counted(count, 'event was', 'events were')} thrown away.")
-    if count < len(dropped):
-        raise typer.Exit(STORAGE)
+    count_as = "event was thrown away", "events were thrown away"
+    told_each("dropped", dropped, count_as=count_as, refused=_not_there, as_json=as_json)
 
 
 async def _named(provider: StorageProvider, ids: list[str]) -> list[RejectedEvent]:
@@ -157,15 +147,13 @@ async def _named(provider: StorageProvider, ids: list[str]) -> list[RejectedEven
     for event_id in dict.fromkeys(ids):
         event = await provider.get_rejected_event(event_id)
         if event is None:
-            raise _not_there(event_id)
+            raise StorageRefusedError(*_not_there(event_id))
         found.append(event)
     return found
 
 
-def _not_there(event_id: str) -> StorageRefusedError:
-    return StorageRefusedError(
-        f"Event {event_id[:100]!a} is not put aside.", "`backscroll events rejected list` shows those that are."
-    )
+def _not_there(event_id: str) -> tuple[str, str]:
+    return f"Event {event_id[:100]!a} is not put aside.", "`backscroll events rejected list` shows those that are."
 
 
 def _print_replayed(replayed: Replayed, *, as_json: bool) -> None:

@@ -4,7 +4,6 @@ Proved by `tests/scenario/test_cli_find.py`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -14,9 +13,11 @@ from backscroll.cli.moments import Since, Until, moment
 from backscroll.cli.naming import PLATFORMS, place_of
 from backscroll.cli.options import (
     DEFAULT_CONFIG,
+    MOST,
     ConfigFile,
     DatabaseUrl,
     Json,
+    Limit,
     Storage,
     Verbose,
     log_to_stderr,
@@ -32,7 +33,7 @@ from backscroll.storage.store import ThreadStore
 from backscroll.storage.values import utc_now
 
 PAGE = 100
-"""Threads that are read at once."""
+"""Threads whose newest messages are read at once."""
 
 DAYS = 30
 """Days of the chart."""
@@ -42,16 +43,14 @@ _LISTED = (
     Column("id"),
     Column("where"),
     Column("title", is_cut=True),
-    Column("messages", is_number=True),
+    Column("last_sequence", is_number=True),
     Column("updated_at", "last change (UTC)"),
 )
-
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, at most.")]
 
 
 def threads(
     limit: Limit = 20,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="Pass over so many of the newest.")] = 0,
+    offset: Annotated[int, typer.Option("--offset", min=0, max=MOST, help="Pass over so many of the newest.")] = 0,
     every: Annotated[bool, typer.Option("--all", help="List all of them.")] = False,
     platform: Annotated[
         str | None, typer.Option("--platform", help="That live there, such as slack or discord.")
@@ -83,8 +82,11 @@ def threads(
 
     async def work(storage: Storage) -> tuple[list[dict[str, Any]], int]:
         count = await storage.provider.count_threads(agent_name=agent, where=where)
-        end = count if every else min(count, offset + limit)
-        return [row async for row in _rows(storage.provider, agent, where, offset, end)], count
+        # In one read: of several, a thread that a bot writes in between would be in two pages, or in none.
+        found = await storage.provider.list_threads(
+            limit=None if every else limit, offset=offset, agent_name=agent, where=where, with_messages=False
+        )
+        return await _rows(storage.provider, found), count
 
     rows, count = with_storage(config, work, url=url)
     print_rows(_LISTED, rows, as_json=as_json, empty="No thread is kept that fits.")
@@ -122,7 +124,7 @@ def search(
 
     async def work(storage: Storage) -> list[tuple[Thread, Snippet | None]]:
         found = await _search(storage, looking, limit, titles)
-        return [(each, None if titles else await find_hit(storage.provider, each.id, looking)) for each in found]
+        return [(each, None if titles else await find_hit(storage.provider, each, looking)) for each in found]
 
     found = with_storage(config, work, url=url)
     for thread, hit in found:
@@ -183,17 +185,17 @@ def _filter(
         raise typer.BadParameter(str(error)) from None
 
 
-async def _rows(
-    provider: StorageProvider, agent: str | None, where: ThreadFilter, start: int, end: int
-) -> AsyncIterator[dict[str, Any]]:
-    for offset in range(start, end, PAGE):
-        page = await provider.list_threads(
-            limit=min(PAGE, end - offset), offset=offset, agent_name=agent, where=where, with_messages=False
-        )
+async def _rows(provider: StorageProvider, threads: list[Thread]) -> list[dict[str, Any]]:
+    rows = []
+    for start in range(0, len(threads), PAGE):
+        page = threads[start : start + PAGE]
         last = await asyncio.gather(*(provider.read_messages(thread.id, limit=1) for thread in page))
         for thread, newest in zip(page, last, strict=True):
             told = thread.model_dump(exclude={"messages", "reactions"})
-            yield told | {"where": place_of(thread.platforms), "messages": newest[-1].sequence if newest else 0}
+            rows.append(
+                told | {"where": place_of(thread.platforms), "last_sequence": newest[-1].sequence if newest else 0}
+            )
+    return rows
 
 
 async def _search(storage: Storage, looking: Looking, limit: int, titles: bool) -> list[Thread]:

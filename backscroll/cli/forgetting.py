@@ -19,7 +19,7 @@ from backscroll.cli.options import (
     log_to_stderr,
     with_storage,
 )
-from backscroll.cli.printing import notice, print_facts
+from backscroll.cli.printing import counted, notice, print_facts
 from backscroll.storage.forgetting import Forgotten, Person
 
 User = Annotated[
@@ -92,7 +92,8 @@ def _must_be_sure(user: str, found: Forgotten) -> None:
     """
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody can be asked whether it is meant; say so with it.", param_hint="'--yes'")
-    notice(f"{found.messages:,} messages of {user} in {found.threads:,} threads, and what belongs to them, would go.")
+    its = f"{counted(found.messages, 'message')} of {user} in {counted(found.threads, 'thread')}"
+    notice(f"{its}, and what belongs to them, would go.")
     typer.confirm("Forget them for good?", abort=True, err=True)
 
 

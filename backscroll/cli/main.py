@@ -4,6 +4,7 @@ An error is printed as its fact and its hint, never as a traceback. Exit codes: 
 3 storage, 4 adapter. Proved by `tests/scenario/test_cli.py`.
 """
 
+import errno
 import gc
 import os
 import sys
@@ -31,6 +32,9 @@ from backscroll.cli.options import ADAPTER, CONFIGURATION, STORAGE, UNEXPECTED, 
 from backscroll.errors import AdapterError, ConfigError, StorageError, named
 
 app = Commands(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+# What a file that the program opened itself never raises without its name.
+_OUTPUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 BOT, KEPT, MOVING, OPERATING = "The bot", "What is kept", "Moving", "Operating"
 
@@ -81,7 +85,7 @@ def program() -> None:
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
-        app(prog_name="backscroll")
+        _run()
     except ConfigError as error:
         for message, hint in error.faults:
             tell(message, hint)
@@ -93,9 +97,27 @@ def main() -> None:
         tell(error.message, error.hint)
         sys.exit(ADAPTER)
     except BrokenPipeError:
-        # Who read our output has gone. Python would complain again when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # who read it has gone
         sys.exit(UNEXPECTED)
     except Exception as error:  # noqa: BLE001  # its text may hold what people wrote
-        tell(f"Backscroll stopped: {named(error)}.", "This is a defect of Backscroll.")
+        if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_FAULTS:
+            tell(f"stdout cannot be written: {os.strerror(error.errno)}.", "Make room, or send it elsewhere.")
+            _forget_output()
+        else:
+            tell(f"Backscroll stopped: {named(error)}.", "This is a defect of Backscroll.")
         sys.exit(UNEXPECTED)
+
+
+def _run() -> None:
+    try:
+        app(prog_name="backscroll")
+    except SystemExit:
+        if vars(sys)["stdout"] is not None:
+            sys.stdout.flush()
+        raise
+
+
+def _forget_output() -> None:
+    """Let Python not complain of stdout once more when it flushes it at its end."""
+    if vars(sys)["stdout"] is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

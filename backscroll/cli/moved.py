@@ -9,6 +9,7 @@ from typing import Any
 
 from backscroll.cli.printing import counted, notice
 from backscroll.storage.archive import LooseKind
+from backscroll.transfer.firsts import Firsts
 
 
 def as_things(threads: int, messages: int, *more: str) -> str:
@@ -22,16 +23,21 @@ def as_kinds(loose: Counter[LooseKind]) -> str:
 
 
 def as_facts(report: Any, *, without: Iterable[str] = ()) -> dict[str, Any]:
-    """Return what a report says, as one JSON object."""
-    return {name: value for name, value in vars(report).items() if name not in without}
+    """Return what a report says, as one JSON object; beside the first of some things stands how many they are."""
+    facts: dict[str, Any] = {}
+    for name, value in vars(report).items():
+        facts[name] = value
+        if isinstance(value, Firsts):
+            facts[f"{name.removesuffix('s')}_count"] = value.total
+    return {name: value for name, value in facts.items() if name not in without}
 
 
-def tell_missing_files(hashes: list[str], count: int, hint: str = "") -> None:
+def tell_missing_files(hashes: Firsts[str], hint: str = "") -> None:
     """Name contents that did not come along."""
     for sha256 in hashes:
         notice(f"The content of file {sha256} is missing or damaged.")
-    if count:
-        notice(f"The contents of {counted(count, 'file')} did not come along; their messages did.{hint}")
+    if hashes:
+        notice(f"The contents of {counted(hashes.total, 'file')} did not come along; their messages did.{hint}")
 
 
 def _joined(parts: list[str]) -> str:

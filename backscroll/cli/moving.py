@@ -21,6 +21,7 @@ from backscroll.cli.moved import as_facts, as_kinds, as_things, tell_missing_fil
 from backscroll.cli.naming import find_thread
 from backscroll.cli.options import (
     DEFAULT_CONFIG,
+    STANDARD,
     STORAGE,
     ConfigFile,
     DatabaseUrl,
@@ -28,18 +29,16 @@ from backscroll.cli.options import (
     Storage,
     Verbose,
     log_to_stderr,
+    must_name_a_file,
     with_storage,
 )
-from backscroll.cli.printing import counted, is_terminal, notice, print_json
+from backscroll.cli.printing import counted, is_terminal, notice, print_json, stdout
 from backscroll.cli.progressing import progressing
 from backscroll.cli.slack_export import slack_export
 from backscroll.errors import StorageRefusedError
 from backscroll.transfer.contents import Contents, exported_files
 from backscroll.transfer.exporting import Exported, Selection, export_jsonl, whole_file
 from backscroll.transfer.importing import Imported, import_jsonl
-
-STANDARD = Path("-")
-"""Stands for stdout and stdin."""
 
 OutFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; - is stdout.")]
 InFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file that export wrote; - is stdin.")]
@@ -136,7 +135,7 @@ def export(
         _tell_export(exported)
     if platform is not None and not exported.threads:
         notice(f"No thread that was asked for is of the platform {platform}.")
-    if exported.missing_file_count or exported.long_threads:
+    if exported.missing_files or exported.long_threads:
         raise typer.Exit(STORAGE)
 
 
@@ -187,6 +186,7 @@ importing.command("slack-export")(slack_export)
 
 
 def _directory(file: Path, files: Path | None, without: bool) -> Path | None:
+    must_name_a_file(file, "'FILE'")
     if without and files is not None:
         raise typer.BadParameter("it says the opposite of --files", param_hint="--without-files")
     if without or (files is None and file == STANDARD):
@@ -202,15 +202,15 @@ class _ForTerminal(io.RawIOBase):
         text = bytes(data).decode()
         pairs = zip(text, printable(text), strict=True)
         shown = "".join(each if each == plain else f"\\u{ord(each):04x}" for each, plain in pairs)
-        return sys.stdout.buffer.write(shown.encode())
+        return stdout().buffer.write(shown.encode())
 
     def flush(self) -> None:
         """Write what is not written yet."""
-        sys.stdout.buffer.flush()
+        stdout().buffer.flush()
 
 
 def _stdout() -> BinaryIO:
-    return cast(BinaryIO, _ForTerminal()) if is_terminal() else sys.stdout.buffer
+    return cast(BinaryIO, _ForTerminal()) if is_terminal() else stdout().buffer
 
 
 def _opened(file: Path) -> BinaryIO:
@@ -230,7 +230,7 @@ def _opened(file: Path) -> BinaryIO:
 def _tell_export(exported: Exported) -> None:
     files = counted(exported.files, "new file")
     notice(f"Exported {as_things(exported.threads, exported.messages, as_kinds(exported.loose), files)}.")
-    tell_missing_files(exported.missing_files, exported.missing_file_count)
+    tell_missing_files(exported.missing_files)
     for thread_id in exported.long_threads:
         notice(f"Thread {thread_id} has a message of more than 64 MiB, which no import takes.")
 
@@ -243,7 +243,7 @@ def _tell_import(imported: Imported) -> None:
     notice(f"Imported {as_things(imported.threads, imported.messages, as_kinds(imported.loose))}: {', '.join(new)}.")
     for number, fault in imported.faults:
         notice(f"line {number}: {fault}")
-    if count := imported.fault_count:
+    if count := imported.faults.total:
         more = count - len(imported.faults)
         rest = f" Of them {more:,} more are not named here." if more else ""
         notice(f"{counted(count, 'line')} could not be kept; the others are.{rest}")
@@ -251,4 +251,4 @@ def _tell_import(imported: Imported) -> None:
         notice("The file is cut off: its last line is missing. What is whole of it is kept.")
     if imported.is_miscounted:
         notice("The file is not whole: its last line counts other than what stands in it. What it has is kept.")
-    tell_missing_files(imported.missing_files, imported.missing_file_count)
+    tell_missing_files(imported.missing_files)

@@ -23,6 +23,7 @@ from backscroll.bot.config import LogsConfig, StorageConfig, load_storage
 from backscroll.bot.one_process import one_process
 from backscroll.bot.opening import directory_of, make_attachments, make_provider
 from backscroll.bot.watching.logs import set_up
+from backscroll.cli.printing import counted, notice, print_json
 from backscroll.errors import BackscrollError, StorageRefusedError, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
@@ -36,7 +37,7 @@ STRAY_S = 1.0
 
 UNEXPECTED, CONFIGURATION, STORAGE, ADAPTER = 1, 2, 3, 4
 
-NO_TABLES_HINT = "Check the URL; `backscroll db upgrade`, or the bot's first start, makes them."
+NO_TABLES_HINT = "Check the URL; `backscroll db upgrade`, or the bot's first start, makes what is missing."
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _NOT_THEIRS = (_OURS, *(sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "purelib")))
@@ -50,6 +51,13 @@ DatabaseUrl = Annotated[
     str | None,
     typer.Option("--url", help="The database to work on, in place of the configuration's.", metavar="URL"),
 ]
+MOST = 1_000_000_000
+"""What an option that counts takes, at most."""
+
+STANDARD = Path("-")
+"""Stands for stdout and stdin."""
+
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="How many, at most.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to stderr.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, for programs to read.")]
 
@@ -134,7 +142,8 @@ async def _must_be_ready(provider: StorageProvider) -> None:
         return
     name = ThreadStore(provider=provider).database_url or "The storage"
     if here == 0:
-        fact = f"{name} has no tables of Backscroll's."
+        is_there = await provider.size_bytes() != 0
+        fact = f"{name} has no tables of Backscroll's." if is_there else f"{name} is not there."
         raise StorageRefusedError(fact, NO_TABLES_HINT)
     raise StorageRefusedError(
         f"{name} has a schema of version {here}; this release works on version {known}.",
@@ -201,3 +210,39 @@ def tell(message: str, hint: str) -> None:
     typer.echo(printable(message), err=True)
     if hint:
         typer.echo(f"  {printable(hint)}", err=True)
+
+
+def told_each(
+    step: str,
+    done: list[tuple[str, bool]],
+    *,
+    count_as: tuple[str, str],
+    refused: Callable[[str], tuple[str, str]],
+    as_json: bool,
+) -> None:
+    """Print of each id whether it was done, and how many there were.
+
+    Args: step: what was done, the key in JSON. count_as: what follows the count, of one and of several. refused: the
+        fact and the hint of one that is as it was.
+    Raises: typer.Exit: some of it is as it was.
+    """
+    for its_id, is_done in done:
+        if as_json:
+            print_json({"id": its_id, step: is_done})
+        elif not is_done:
+            tell(*refused(its_id))
+    count = sum(is_done for _, is_done in done)
+    if not as_json:
+        notice(f"{counted(count, *count_as)}.")
+    if count < len(done):
+        raise typer.Exit(STORAGE)
+
+
+def must_name_a_file(path: Path, param: str) -> None:
+    """Refuse what is a directory by its name alone.
+
+    Args: param: as the help shows it.
+    Raises: typer.BadParameter
+    """
+    if path.name in ("", ".."):
+        raise typer.BadParameter("it names no file", param_hint=param)

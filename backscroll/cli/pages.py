@@ -3,7 +3,6 @@
 Proved by `tests/scenario/test_cli_pages.py`.
 """
 
-import sys
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -13,13 +12,17 @@ import typer
 from backscroll.cli.naming import find_thread
 from backscroll.cli.options import (
     DEFAULT_CONFIG,
+    MOST,
+    STANDARD,
     ConfigFile,
     DatabaseUrl,
     Storage,
     Verbose,
     log_to_stderr,
+    must_name_a_file,
     with_storage,
 )
+from backscroll.cli.printing import stdout
 from backscroll.cli.snippets import Looking
 from backscroll.errors import ThreadNotFoundError
 from backscroll.storage.models import Thread
@@ -28,9 +31,6 @@ from backscroll.storage.store import ThreadStore
 from backscroll.transfer.exporting import whole_file
 from backscroll.transfer.html import Page, render
 
-STANDARD = Path("-")
-"""Stands for stdout."""
-
 Names = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="Threads, by what `show` takes: id, alias, link or a platform's id."),
@@ -38,7 +38,7 @@ Names = Annotated[
 Words = Annotated[
     str | None, typer.Option("--search", help="The threads in which all these words stand, marked.", metavar="WORDS")
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many threads of a search, at most.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="How many threads of a search, at most.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write; - is stdout.")]
 Images = Annotated[bool, typer.Option("--images", help="Put small images that are kept into the page.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
@@ -63,6 +63,7 @@ def html(
     log_to_stderr(verbose)
     if bool(name) == (search is not None):
         raise typer.BadParameter("it names threads, or --search finds them; one of the two", param_hint="ID")
+    must_name_a_file(output, "'--output' / '-o'")
     try:
         looking = None if search is None else Looking.of(search, regex=False, part=False)
     except ValueError as error:
@@ -74,7 +75,7 @@ def html(
             return 0
         with ExitStack() as stack:
             file: BinaryIO = (
-                sys.stdout.buffer if output == STANDARD else stack.enter_context(whole_file(output, force=force))
+                stdout().buffer if output == STANDARD else stack.enter_context(whole_file(output, force=force))
             )
             pieces = render(storage.provider, page, storage.attachments.read if images else None)
             async with aclosing(pieces):

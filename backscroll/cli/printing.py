@@ -4,6 +4,7 @@ A row is a mapping: `--json` prints all of it, a table the columns that are name
 what people wrote does nothing to a terminal. Proved by `tests/scenario/test_cli_find.py`.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 from backscroll.adapters.printable import printable
 from backscroll.storage.values import utc_now
@@ -101,6 +102,13 @@ def print_rows(columns: Sequence[Column], rows: Iterable[Row], *, as_json: bool 
         notice(empty)
 
 
+def print_first(columns: Sequence[Column], rows: Sequence[Row], limit: int, *, as_json: bool, empty: str) -> None:
+    """Print the first `limit` rows as `print_rows` does, and say so where there are more: one more is enough."""
+    print_rows(columns, rows[:limit], as_json=as_json, empty=empty)
+    if len(rows) > limit and not as_json:
+        notice(f"There are more than {limit:,}; --limit shows them.")
+
+
 def print_facts(facts: Row, *, as_json: bool = False) -> None:
     """Print one thing: as one JSON object, or a line each with its name before it; what is None is left out then."""
     if as_json:
@@ -138,9 +146,20 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def stdout() -> TextIO:
+    """Return stdout.
+
+    Raises: OSError: the program was started with it closed.
+    """
+    opened: TextIO | None = vars(sys)["stdout"]
+    if opened is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return opened
+
+
 def is_terminal() -> bool:
-    """Tell whether a person reads stdout."""
-    return sys.stdout.isatty()
+    """Tell whether a person reads stdout. Errors as those of `stdout`."""
+    return stdout().isatty()
 
 
 def _print_table(columns: Sequence[Column], cells: list[list[str]]) -> None:
@@ -168,7 +187,7 @@ def _print_table(columns: Sequence[Column], cells: list[list[str]]) -> None:
     for line in cells:
         table.add_row(*map(Text, line))
     # Where nothing more can be cut the terminal breaks the lines, and every id is there to be copied.
-    Console(file=sys.stdout, width=sum(widths) + _GAP * len(widths), soft_wrap=True).print(table)
+    Console(file=stdout(), width=sum(widths) + _GAP * len(widths), soft_wrap=True).print(table)
 
 
 def _padded(text: str, width: int, *, right: bool = False) -> str:
@@ -194,5 +213,6 @@ def _plain(value: Any) -> Any:
 
 
 def _write(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    out = stdout()
+    encoding = out.encoding or "utf-8"
+    out.write(text.encode(encoding, "replace").decode(encoding))

@@ -11,6 +11,7 @@ import typer
 from backscroll.cli.naming import Named, find_thread, place_of
 from backscroll.cli.options import (
     DEFAULT_CONFIG,
+    MOST,
     ConfigFile,
     DatabaseUrl,
     Json,
@@ -38,14 +39,14 @@ _INDENT = "    "
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is shown of a thread: `messages` from sequence `first` on, of `count` in all."""
+    """What is shown of a thread whose newest message has the number `last`; `has_more`: there are earlier ones."""
 
     named: Named
     aliases: list[str]
     lineage: dict[str, Any]
     messages: list[ArchivedMessage]
-    first: int
-    count: int
+    last: int
+    has_more: bool
 
 
 def show(
@@ -53,7 +54,7 @@ def show(
         str,
         typer.Argument(metavar="ID", help="A thread's id, alias or link, or the id of a message, also a platform's."),
     ],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many messages, at most.")] = SHOWN,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="How many messages, at most.")] = SHOWN,
     before: Annotated[
         int | None, typer.Option("--before", min=1, help="The newest before this number.", metavar="SEQUENCE")
     ] = None,
@@ -83,30 +84,46 @@ def show(
     for message in page.messages:
         print_text()
         _print_message(message, versions, is_named=message.message.id == page.named.message_id)
-    if page.first > 1 and page.messages:
+    if page.has_more:
         print_text()
-        notice(f"{len(page.messages):,} of {page.count:,} messages; --before {page.first} shows earlier ones.")
+        shown = f"{counted(len(page.messages), 'message')} of #1 to #{page.last}"
+        notice(f"{shown}; --before {page.messages[0].message.sequence} shows earlier ones.")
 
 
 async def _read(provider: StorageProvider, name: str, limit: int, before: int | None) -> Page:
     named = await find_thread(provider, name)
     thread_id = named.thread.id
     newest = await provider.read_messages(thread_id, limit=1)
-    count = (newest[-1].sequence or 0) if newest else 0
+    last = (newest[-1].sequence or 0) if newest else 0
     if before is None:
-        before = count + 1 if named.sequence is None else named.sequence + 1
-    end = min(before, count + 1)
-    first, read = max(1, end - limit), list[ArchivedMessage]()
-    while first + len(read) < end:
-        mark = ArchiveMark(thread_id, first + len(read) - 1)
-        pieces = await provider.read_archive(after=mark, limit=end - first - len(read), thread_ids=[thread_id])
-        found = [each for piece in pieces for each in piece.messages if (each.message.sequence or 0) < end]
-        if not found:
-            break  # the thread was deleted meanwhile
-        read += found
+        before = last + 1 if named.sequence is None else named.sequence + 1
+    read = await _read_back(provider, thread_id, min(before, last + 1), limit + 1)
     aliases = await provider.get_thread_aliases(thread_id)
     lineage = await provider.get_thread_lineage(thread_id)
-    return Page(named, aliases, lineage, read, first, count)
+    return Page(named, aliases, lineage, read[-limit:], last, len(read) > limit)
+
+
+async def _read_back(provider: StorageProvider, thread_id: str, before: int, count: int) -> list[ArchivedMessage]:
+    """Read the newest `count` messages before a number, oldest first; an import may have left numbers out."""
+    read, span = list[ArchivedMessage](), count
+    while len(read) < count and before > 1:
+        first = max(1, before - span)
+        found = await _read_range(provider, thread_id, first, before)
+        read, before = found + read, first
+        span = count - len(read) if found else 2 * span  # so that a wide gap costs few steps
+    return read[-count:]
+
+
+async def _read_range(provider: StorageProvider, thread_id: str, first: int, before: int) -> list[ArchivedMessage]:
+    read = list[ArchivedMessage]()
+    while first < before:
+        mark = ArchiveMark(thread_id, first - 1)
+        pieces = await provider.read_archive(after=mark, limit=before - first, thread_ids=[thread_id])
+        found = [each for piece in pieces for each in piece.messages]
+        read += [each for each in found if (each.message.sequence or 0) < before]
+        # None where the thread was deleted meanwhile.
+        first = (found[-1].message.sequence or before) + 1 if found else before
+    return read
 
 
 def _facts(page: Page) -> dict[str, Any]:
@@ -124,7 +141,7 @@ def _facts(page: Page) -> dict[str, Any]:
         "forked_at_message": thread.forked_at,
         "forks": forks or None,
         "attributes": to_json(thread.attributes) if thread.attributes else None,
-        "messages": page.count,
+        "last_sequence": page.last,
         "created_at": thread.created_at,
         "updated_at": thread.updated_at,
     }

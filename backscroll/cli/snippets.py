@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from backscroll.cli.printing import one_line
-from backscroll.storage.models import Message
+from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.search import Pattern, Search, fold, index_words
 from backscroll.transfer.html import author_of
@@ -19,6 +19,9 @@ SNIPPET_LENGTH = 160
 
 PAGE = 200
 """Messages that are read at once, from the newest back."""
+
+NEWEST = 2_000
+"""How many numbers are looked at from the newest back where the title fits: no message need fit then."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _ELLIPSIS = "…"
@@ -84,17 +87,19 @@ class Snippet:
         }
 
 
-async def find_hit(provider: StorageProvider, thread_id: str, looking: Looking) -> Snippet | None:
+async def find_hit(provider: StorageProvider, thread: Thread, looking: Looking) -> Snippet | None:
     """Return the newest message of a thread that fits; None where its title, or what a tool said, was found."""
-    before: int | None = None
+    page = await provider.read_messages(thread.id, limit=PAGE)
+    before = (page[-1].sequence or 0) + 1 if page else 1
+    least = max(1, before - NEWEST) if await looking.fits(thread.title) else 1
     while True:
-        page = await provider.read_messages(thread_id, limit=PAGE, before=before)
         for message in reversed(page):
             if message.deleted_at is None and await looking.fits(message.text):
                 return _cut(message, looking)
-        if len(page) < PAGE:
+        before -= PAGE  # numbers may be missing, so a page that is not full is not the last
+        if before <= least:
             return None
-        before = page[0].sequence
+        page = await provider.read_messages(thread.id, limit=min(PAGE, before - least), before=before)
 
 
 def _cut(message: Message, looking: Looking) -> Snippet:

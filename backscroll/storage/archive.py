@@ -6,11 +6,13 @@ Proved by `tests/contract/test_archives.py` and `tests/unit/storage/test_archive
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from backscroll.errors import StorageError, StorageRefusedError, named
 from backscroll.storage.blocks import LIMIT_COST_USD
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.loose import checked_value
@@ -324,6 +326,22 @@ class Merged:
     is_new: bool
     new_messages: int
     changed_messages: int
+
+
+class PieceRefusedError(StorageRefusedError):
+    """A piece of an archive is not kept; those before it are, and of those behind it none was tried.
+
+    `index` is its number among the pieces that were given, from 0; `merged` is what became of those before it. What is
+    wrong with it is the `__cause__`.
+    """
+
+    def __init__(self, piece_id: str, merged: Sequence[Merged], error: Exception) -> None:
+        if isinstance(error, StorageError):
+            super().__init__(error.message, error.hint)
+        else:
+            super().__init__(f"Thread {piece_id} is not to be kept ({named(error)}).", "This is a defect of ours.")
+        self.merged = list(merged)
+        self.index = len(self.merged)
 
 
 class Loose(_Archived):

@@ -1,7 +1,8 @@
 """The provider that keeps everything in this process's memory, and forgets it with the process.
 
-Only the six primitives: every other call is the contract's own default. Fields that `query` was asked for are indexed,
-so looking something up does not read all that is kept. Proved by `tests/contract/`.
+Only the six primitives: every other call is the contract's own default, to which keys alone are told without values.
+Fields that `query` was asked for are indexed, so looking something up does not read all that is kept. Proved by
+`tests/contract/`.
 """
 
 import json
@@ -87,6 +88,9 @@ class Provider(StorageProvider):
         equals = _filter(filters)
         items = (json.loads(text) for key in sorted(space.lists) for text in space.lists[key])
         return found + [item for item in items if equals(item)]
+
+    async def _keys(self, namespace: str) -> Iterable[str]:
+        return self._spaces[namespace].values
 
 
 def _filter(filters: dict[str, Any]) -> Callable[[dict[str, Any]], bool]:

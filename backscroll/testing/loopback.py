@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, overload
 from aiohttp import web
 
 HOST = "127.0.0.1"
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 LOOK_S = 0.002
 # How long open requests get to end by themselves when a stand-in closes; hanging ones never would.
 CLOSING_S = 0.05

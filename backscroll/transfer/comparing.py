@@ -6,12 +6,14 @@ Proved by `tests/unit/transfer/test_comparing.py`.
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from backscroll.storage.archive import ArchivedMessage, ArchivedThread
 
 WINDOW = 100
 """Messages that are hashed together."""
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class ThreadDigest:
     hash: str
     messages: int
     updated_at: datetime
-    """When storage last wrote something in it; no part of the hash."""
+    """When storage last wrote something in it, or in one of its messages; no part of the hash."""
 
 
 class Digests:
@@ -33,6 +35,7 @@ class Digests:
         self._open: list[ArchivedMessage] = []
         self._hash = hashlib.sha256()
         self._count = 0
+        self._updated_at = _EARLIEST
 
     def add(self, piece: ArchivedThread) -> ThreadDigest | None:
         """Take a piece; return the thread before it, where it begins another one."""
@@ -40,7 +43,10 @@ class Digests:
         if self._head is None or self._head.id != piece.id:
             ended = self.end()
             self._head = piece
+        self._updated_at = max(self._updated_at, piece.updated_at)
         for each in piece.messages:
+            # A person who is forgotten, and a text that is too old, leave the thread's own instant as it was.
+            self._updated_at = max(self._updated_at, each.message.updated_at or self._updated_at)
             self._open.append(each)
             if len(self._open) == WINDOW:
                 self._close_window()
@@ -51,8 +57,9 @@ class Digests:
         if self._head is None:
             return None
         self._close_window()
-        ended = ThreadDigest(self._head.id, self._hash.hexdigest(), self._count, self._head.updated_at)
+        ended = ThreadDigest(self._head.id, self._hash.hexdigest(), self._count, self._updated_at)
         self._head, self._open, self._hash, self._count = None, [], hashlib.sha256(), 0
+        self._updated_at = _EARLIEST
         return ended
 
     def _close_window(self) -> None:

@@ -17,9 +17,7 @@ from backscroll.storage.archive import ArchivedThread, Merged
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.files.contract import CHUNK_BYTES, check_sha256
 from backscroll.storage.provider import StorageProvider
-
-NAMED = 20
-"""Of contents that are not to be had, so many are named."""
+from backscroll.transfer.firsts import Firsts
 
 Opener = Callable[[str], Awaitable[AsyncGenerator[bytes, None] | None]]
 """Gives the content of a SHA-256 in chunks; None where it is not to be had."""
@@ -31,19 +29,10 @@ class Contents:
     def __init__(self, opener: Opener | None) -> None:
         """Take contents from somewhere; None leaves them out, and none is missing then."""
         self._opener = opener
-        self._missing: set[str] = set()
+        self.missing = Firsts[str]()
+        """The hashes of contents that were not to be had, or were damaged."""
         self.count = 0
         """How many were given, none of which was there before."""
-
-    @property
-    def missing(self) -> list[str]:
-        """The first hashes of contents that were not to be had, or were damaged."""
-        return sorted(self._missing)[:NAMED]
-
-    @property
-    def missing_count(self) -> int:
-        """How many there were."""
-        return len(self._missing)
 
     async def write(
         self,
@@ -66,7 +55,7 @@ class Contents:
             return None
         content = await checked(await self._opener(sha256))
         if content is None:
-            self._missing.add(sha256)
+            self.missing.note_once([sha256])
         else:
             self.count += 1
         return content

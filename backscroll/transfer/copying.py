@@ -24,10 +24,8 @@ from backscroll.storage.provider import StorageProvider
 from backscroll.storage.values import new_id, utc_now
 from backscroll.transfer.comparing import Digests, ThreadDigest, digests_of
 from backscroll.transfer.contents import Contents
+from backscroll.transfer.firsts import Firsts
 from backscroll.transfer.reading import TRANSFER, loose_pages, pages
-
-NAMED = 20
-"""Of threads that are not the same, so many are named."""
 
 ROUNDS = 4
 """How often what differs is handed on again."""
@@ -74,47 +72,28 @@ class Copied:
     """What is kept beside threads: how many of each kind."""
     changing_loose: int = 0
     """Of what is kept beside threads, how much was new even in the last round."""
-    differing: list[str] = field(default_factory=list)
-    """The first threads that are not in the target as they are in the source, where they did not stand still."""
-    differing_count: int = 0
-    written: list[str] = field(default_factory=list)
-    """The first threads that are not the same because somebody else wrote in the target."""
-    written_count: int = 0
-    strange: list[str] = field(default_factory=list)
-    """The first threads of the target that the source does not have, and that were not deleted."""
-    strange_count: int = 0
-    missing_files: list[str] = field(default_factory=list)
-    missing_file_count: int = 0
+    differing: Firsts[str] = field(default_factory=Firsts)
+    """Threads that are not in the target as they are in the source, where they did not stand still."""
+    written: Firsts[str] = field(default_factory=Firsts)
+    """Threads that are not the same because somebody else wrote in the target."""
+    strange: Firsts[str] = field(default_factory=Firsts)
+    """Threads of the target that the source does not have, and that were not deleted."""
+    missing_files: Firsts[str] = field(default_factory=Firsts)
 
     @property
     def is_faithful(self) -> bool:
         """Whether the target has all that the source has, and each thread of it is the same."""
-        return not (self.differing_count or self.is_shared or self.missing_file_count)
+        return not (self.differing or self.is_shared or self.missing_files)
 
     @property
     def is_shared(self) -> bool:
         """Whether somebody else wrote in the target."""
-        return bool(self.written_count or self.strange_count)
+        return bool(self.written or self.strange)
 
     @property
     def compared_threads(self) -> int:
         """How many threads of the source were looked for in the target."""
-        return self.verified_threads + self.differing_count + self.written_count
-
-    def differ(self, thread_ids: Sequence[str]) -> None:
-        """Note threads that did not stand still."""
-        self.differing_count += len(thread_ids)
-        self.differing += thread_ids[: NAMED - len(self.differing)]
-
-    def be_written(self, thread_ids: Sequence[str]) -> None:
-        """Note threads in which somebody else wrote."""
-        self.written_count += len(thread_ids)
-        self.written += thread_ids[: NAMED - len(self.written)]
-
-    def be_strange(self, thread_ids: Sequence[str]) -> None:
-        """Note threads that stay in the target alone."""
-        self.strange_count += len(thread_ids)
-        self.strange += thread_ids[: NAMED - len(self.strange)]
+        return self.verified_threads + self.differing.total + self.written.total
 
 
 async def copy(
@@ -154,7 +133,7 @@ class _Copying:
         self._handed_until = _EARLIEST
         self._until: datetime | None = None
         self._losers: dict[str, datetime] = {}
-        self.told = Copied()
+        self.told = Copied(missing_files=self._contents.missing)
 
     async def begin(self) -> None:
         """Look whether the target may be written to, and where an earlier run ended."""
@@ -219,9 +198,10 @@ class _Copying:
         self.told.stage = "compare"
         async with aclosing(pages(self._source.provider)) as every:
             async for page in every:
-                differing = await self._find_missing(page)
-                self.told.differ(differing)
-                self.told.verified_threads += sum(not piece.is_continuation for piece in page) - len(differing)
+                known = self.told.differing.total
+                self.told.differing.note_once(await self._find_missing(page))
+                self.told.verified_threads += sum(not piece.is_continuation for piece in page)
+                self.told.verified_threads -= self.told.differing.total - known
                 self.told.verified_messages += sum(len(piece.messages) for piece in page)
                 self._progress(self.told)
 
@@ -241,7 +221,6 @@ class _Copying:
 
     async def finish(self) -> None:
         """Note until when the target was this copy's own."""
-        self.told.missing_files, self.told.missing_file_count = self._contents.missing, self._contents.missing_count
         self.told.files = self._contents.count
         until = max((each for each in (self._until, self._done_until) if each is not None), default=None)
         if not self.told.is_shared and until is not None:
@@ -321,8 +300,8 @@ class _Copying:
         same = found - set(differing)
         self.told.threads += sum(each not in before for each in same)
         self.told.updated_threads += sum(each in before for each in same)
-        self.told.differ([each for each in differing if each in ours])
-        self.told.be_written([each for each in differing if each not in ours])
+        self.told.differing.note_once(each for each in differing if each in ours)
+        self.told.written.note_once(each for each in differing if each not in ours)
         return set(asked) - same
 
     def _is_ours(self, thread: ThreadDigest) -> bool:
@@ -370,9 +349,9 @@ class _Copying:
                 known = await self._digests(self._source.provider, sorted(ids)) if ids else {}
                 strange |= {each: self._losers.get(each, ids[each]) for each in ids.keys() - known.keys()}
         until = self._done_until or self._handed_until
-        is_shared = self.told.written_count or any(updated_at > until for updated_at in strange.values())
+        is_shared = self.told.written or any(updated_at > until for updated_at in strange.values())
         if is_shared or not self.told.compared_threads:
-            self.told.be_strange(sorted(strange))
+            self.told.strange.note_once(sorted(strange))
             return
         for number in range(0, len(strange), COMPARED):
             deleted = sorted(strange)[number : number + COMPARED]
@@ -388,11 +367,28 @@ class _Copying:
             self.told.messages += sum(each.new_messages for each in merged)
             if not any(each.is_new or each.new_messages or each.changed_messages for each in merged):
                 break
-        async with aclosing(
-            pages(self._target.provider, thread_ids=sorted({each.thread_id for each in merged}))
-        ) as every:
-            known = {each.message.id async for found in every for piece in found for each in piece.messages}
+        known = await self._find_known(page, [each.thread_id for each in merged])
         return [piece.id for piece in page if not await self._has_all(piece, known)]
+
+    async def _find_known(self, page: Sequence[ArchivedThread], thread_ids: Sequence[str]) -> set[str]:
+        """Return the ids of a page's messages that the target has, as far as they are where they are to be expected.
+
+        Args: thread_ids: of the target, one for each piece.
+        """
+        wanted = {each.message.id for piece in page for each in piece.messages}
+        begun = {its for piece, its in zip(page, thread_ids, strict=True) if not piece.is_continuation}
+        known: set[str] = set()
+        first = page[0]
+        if first.is_continuation and first.messages:  # only a page's first piece is one
+            before = ArchiveMark(thread_ids[0], (first.messages[0].message.sequence or 1) - 1)
+            found = await self._target.provider.read_archive(
+                after=before, limit=len(first.messages), thread_ids=[before.thread_id]
+            )
+            known |= wanted & {each.message.id for piece in found for each in piece.messages}
+        async with aclosing(pages(self._target.provider, thread_ids=sorted(begun))) as every:
+            async for found in every:
+                known |= wanted & {each.message.id for piece in found for each in piece.messages}
+        return known
 
     async def _has_all(self, piece: ArchivedThread, known: set[str]) -> bool:
         for each in piece.messages:

@@ -19,11 +19,9 @@ from backscroll.storage.archive import ArchivedThread, LooseKind
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.transfer.contents import checked
+from backscroll.transfer.firsts import Firsts
 from backscroll.transfer.jsonl import LINE_BYTES, End, Header, Line, write_line, write_thread
 from backscroll.transfer.reading import loose_pages, pages
-
-NAMED = 20
-"""Of what did not come along, so many are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +59,9 @@ class Exported:
     loose: Counter[LooseKind] = field(default_factory=Counter)
     """What is kept beside threads: how many of each kind."""
     files: int = 0
-    missing_files: list[str] = field(default_factory=list)
-    missing_file_count: int = 0
+    missing_files: Firsts[str] = field(default_factory=Firsts)
     long_threads: list[str] = field(default_factory=list)
     """Threads with a message that is longer than a line may be; no import takes it."""
-
-    def miss(self, sha256: str) -> None:
-        """Note a content that could not be read."""
-        self.missing_file_count += 1
-        if len(self.missing_files) < NAMED and sha256 not in self.missing_files:
-            self.missing_files.append(sha256)
 
 
 async def export_jsonl(
@@ -85,8 +76,8 @@ async def export_jsonl(
 ) -> Exported:
     """Write what is kept to a file, page by page, so that memory stays as it is however much there is.
 
-    A bot may go on writing: each page is as it was when it was read. Each content is on the disk before a line that
-    needs it is written.
+    A bot may go on writing: each page is as it was when it was read. Each content is whole on the disk when it gets its
+    name, and has it before a line that needs it is written.
 
     Args: files: the directory for the contents of files; None leaves them out.
     Raises: StorageError: the storage, or the file, cannot go on. BrokenPipeError: nobody reads the file.
@@ -125,10 +116,33 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
             with path.open("wb") as file:
                 yield file
             return
-        if path.exists() and not force:
-            raise StorageRefusedError(f"{path} is there already.", "Name another file, or replace it with --force.")
+        _check_free(path, force)
         whole = path.resolve()  # a link stays one
         part = whole.with_name(f"{whole.name}.part")
+        with _locked(part, path) as file:
+            try:
+                _check_free(path, force)  # another export may have ended meanwhile
+                file.truncate()
+                yield file
+                _sync(file)
+                part.replace(whole)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+
+
+def _check_free(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise StorageRefusedError(f"{path} is there already.", "Name another file, or replace it with --force.")
+
+
+@contextmanager
+def _locked(part: Path, path: Path) -> Iterator[BinaryIO]:
+    """Open a file that this export alone writes.
+
+    Raises: StorageRefusedError: another one writes it. OSError.
+    """
+    while True:
         opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(opened, "wb") as file:
             try:
@@ -137,15 +151,17 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
                 raise StorageRefusedError(
                     f"Another export writes {path}.", "Wait for it, or name another file."
                 ) from None
-            try:
-                file.truncate()
+            if _is_at(part, opened):
                 yield file
-                file.flush()
-                os.fsync(opened)
-                part.replace(whole)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+                return
+            # Another export ended since it was opened here: this is its whole file, or is gone.
+
+
+def _is_at(path: Path, opened: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(opened))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -189,7 +205,7 @@ async def _export_page(
             for sha256 in piece.files:
                 await _export_file(attachments, sha256, files, told)
         its = list(write_thread(piece))
-        if any(len(line) > LINE_BYTES for line in its) and len(told.long_threads) < NAMED:
+        if any(len(line) > LINE_BYTES for line in its):
             told.long_threads.append(piece.id)
         lines += its
         told.threads += not piece.is_continuation
@@ -203,7 +219,7 @@ async def _export_file(attachments: Attachments, sha256: str, directory: Path, t
         return
     content = await checked(await attachments.open_content(sha256))
     if content is None:
-        told.miss(sha256)
+        told.missing_files.note_once([sha256])
         return
     part = directory / f"{sha256}.part"
     try:
@@ -212,6 +228,7 @@ async def _export_file(attachments: Attachments, sha256: str, directory: Path, t
             try:
                 async for chunk in content:
                     await asyncio.to_thread(file.write, chunk)
+                await asyncio.to_thread(_sync, file)
             finally:
                 await asyncio.to_thread(file.close)
         await asyncio.to_thread(part.replace, path)
@@ -224,6 +241,11 @@ async def _export_file(attachments: Attachments, sha256: str, directory: Path, t
 def _open_part(part: Path) -> BinaryIO:
     part.parent.mkdir(0o700, parents=True, exist_ok=True)
     return part.open("wb")
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 async def _write(out: BinaryIO, lines: list[bytes]) -> None:

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from backscroll.errors import StorageError, StorageRefusedError, StorageUnavailableError, named
-from backscroll.storage.archive import ArchivedThread, Loose, LooseKind
+from backscroll.storage.archive import ArchivedThread, Loose, LooseKind, Merged, PieceRefusedError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.transfer.contents import Contents
+from backscroll.transfer.firsts import Firsts
 from backscroll.transfer.jsonl import FORMAT, End, LineFaultError, LineReader, RawLine, follows, format_of, parse
-
-NAMED = 20
-"""Of faulty lines, so many are named."""
 
 BATCH_COUNT = 500
 """Messages, or lines, that are merged at once."""
@@ -45,20 +43,18 @@ class Imported:
     new_messages: int = 0
     changed_messages: int = 0
     new_loose: int = 0
-    faults: list[tuple[int, str]] = field(default_factory=list)
-    """The first lines that could not be kept: their numbers, and what is wrong with them."""
-    fault_count: int = 0
+    faults: Firsts[tuple[int, str]] = field(default_factory=Firsts)
+    """The lines that could not be kept: their numbers, and what is wrong with them."""
     is_cut_off: bool = False
     """Whether the file's last line is missing."""
     is_miscounted: bool = False
     """Whether the file's last line counts other than what stands before it, none of which is faulty."""
-    missing_files: list[str] = field(default_factory=list)
-    missing_file_count: int = 0
+    missing_files: Firsts[str] = field(default_factory=Firsts)
 
     @property
     def is_faithful(self) -> bool:
         """Whether all that the file says, or should say, is kept."""
-        return not (self.fault_count or self.is_cut_off or self.is_miscounted or self.missing_file_count)
+        return not (self.faults or self.is_cut_off or self.is_miscounted or self.missing_files)
 
 
 async def import_jsonl(
@@ -104,10 +100,11 @@ class _Importing:
         self._seen = End()
         self._end: End | None = None
         self._last = ("", 0)
+        self._refused: set[str] = set()
         self._pieces: list[tuple[int, ArchivedThread]] = []
         self._things: list[tuple[int, Loose]] = []
         self._count = self._bytes = self._refusals = 0
-        self.told = Imported()
+        self.told = Imported(missing_files=contents.missing)
 
     async def take(self, line: RawLine) -> None:
         """Take one line."""
@@ -120,7 +117,7 @@ class _Importing:
                 await self._merge()
                 raise _too_new(f"{self._name}:{line.number}", version) from None
             if line.is_ended or line.data is None:
-                self._fault(line.number, str(error))
+                self.told.faults.note((line.number, str(error)))
             return  # else it is half a line, and the file is cut off
         if parsed.backscroll is not None:
             self._close_part()
@@ -143,7 +140,6 @@ class _Importing:
             raise StorageRefusedError(f"{self._name} is empty.", _NO_EXPORT)
         await self._merge()
         self._close_part()
-        self.told.missing_files, self.told.missing_file_count = self._contents.missing, self._contents.missing_count
 
     def _must_be_header(self, line: RawLine) -> None:
         version = format_of(line)
@@ -157,7 +153,7 @@ class _Importing:
         if self._is_begun:
             if self._end is None:
                 self.told.is_cut_off = True
-            elif self._end != self._seen and not self.told.fault_count:
+            elif self._end != self._seen and not self.told.faults:
                 self.told.is_miscounted = True
         self._seen, self._end = End(), None
 
@@ -167,28 +163,26 @@ class _Importing:
 
     async def _take_thread(self, number: int, piece: ArchivedThread) -> None:
         if piece.is_continuation and not await self._goes_on(piece):
-            self._fault(number, "thread: goes on with a thread whose beginning is not before it; import it again")
+            fault = "thread: goes on with a thread whose beginning is not before it; import it again"
+            self.told.faults.note((number, fault))
             return
         self._count_seen(threads=not piece.is_continuation, messages=len(piece.messages))
         self._last = (piece.id, piece.messages[-1].message.sequence or 0 if piece.messages else 0)
         self._pieces.append((number, piece))
 
     async def _goes_on(self, piece: ArchivedThread) -> bool:
-        """Tell whether a later piece follows what is known of its thread: else its messages would come first."""
+        """Tell whether a later piece follows what is kept of its thread: else its messages would come first."""
+        await self._merge()
+        if piece.id in self._refused:
+            return False
         thread_id, last = self._last
         if thread_id != piece.id:
-            await self._merge()
             thread = await self._provider.get_thread(piece.id, limit=1)
             if thread is None:
                 return False
             last = max((each.sequence or 0 for each in thread.messages), default=0)
         sequences = [each.message.sequence or 0 for each in piece.messages]
         return not sequences or sequences[0] <= last or follows(sequences[0], last)
-
-    def _fault(self, number: int, fault: str) -> None:
-        self.told.fault_count += 1
-        if len(self.told.faults) < NAMED:
-            self.told.faults.append((number, fault))
 
     async def _merge(self) -> None:
         pieces, things = self._pieces, self._things
@@ -199,19 +193,31 @@ class _Importing:
             await self._merge_loose(things)
 
     async def _merge_threads(self, pieces: list[tuple[int, ArchivedThread]]) -> None:
-        told = self.told
+        merged: list[Merged] = []
+        refused: BaseException | None = None
         try:
             merged = await self._contents.write(self._attachments, self._provider, [piece for _, piece in pieces])
         except StorageUnavailableError:
             raise
+        except PieceRefusedError as error:
+            merged, refused = error.merged, error.__cause__ or error
         except Exception as error:  # noqa: BLE001  # one line costs no other; it is named
-            if len(pieces) == 1:
-                self._refuse(pieces[0][0], error)
+            if len(pieces) > 1:  # the contents of one of them; nothing is merged yet
+                for each in pieces:
+                    await self._merge_threads([each])
                 return
-            for each in pieces:  # one of them; those that went well before it are repeats
+            refused = error
+        self._count_kept([piece for _, piece in pieces[: len(merged)]], merged)
+        if refused is not None:
+            number, piece = pieces[len(merged)]
+            self._refused.add(piece.id)
+            self._refuse(number, refused)
+            for each in pieces[len(merged) + 1 :]:  # one by one: more of them may be refused
                 await self._merge_threads([each])
-            return
-        for (_, piece), its in zip(pieces, merged, strict=True):
+
+    def _count_kept(self, pieces: list[ArchivedThread], merged: list[Merged]) -> None:
+        told = self.told
+        for piece, its in zip(pieces, merged, strict=True):
             told.threads += not piece.is_continuation
             told.messages += len(piece.messages)
             told.new_threads += its.is_new
@@ -232,7 +238,7 @@ class _Importing:
             return
         self.told.loose.update(thing.kind for _, thing in things)
 
-    def _refuse(self, number: int, error: Exception) -> None:
+    def _refuse(self, number: int, error: BaseException) -> None:
         """Note that the storage does not keep a line; a storage that keeps no line at all is to blame itself.
 
         Raises: StorageError
@@ -241,7 +247,8 @@ class _Importing:
             self._refusals += 1
             if self._refusals >= REFUSALS and not (self.told.threads or self.told.loose):
                 raise error
-        self._fault(number, error.message if isinstance(error, StorageError) else f"not to be kept ({named(error)})")
+        fault = error.message if isinstance(error, StorageError) else f"not to be kept ({named(error)})"
+        self.told.faults.note((number, fault))
 
 
 def _too_new(place: str, version: int) -> StorageRefusedError:

@@ -94,11 +94,14 @@ class SlackArchive:
     def __enter__(self) -> Self:
         """Open the file and read its lists.
 
-        Raises: StorageRefusedError: it is no ZIP, cut off, encrypted, or no export. OSError: it cannot be read.
+        Raises: StorageRefusedError: it cannot be read, or is no file, no ZIP, cut off, encrypted, or no export.
         """
-        _check_directory(self.path)
         try:
+            _check_directory(self.path)
             self._zip = zipfile.ZipFile(self.path)
+        except OSError as error:
+            fact = f"{self.path} cannot be read: {error.strerror or type(error).__name__}."
+            raise StorageRefusedError(fact, "Check its path and its permissions.") from None
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error):
             raise _no_zip(self.path) from None
         try:
@@ -219,7 +222,7 @@ class SlackArchive:
                     if size > min(limit, RATIO * info.compress_size + FREE_BYTES):
                         raise _UnreadableError
                     parts.append(chunk)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error):
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, OSError):
             raise _UnreadableError from None
         return b"".join(parts)
 
@@ -288,8 +291,12 @@ def _no_zip(path: Path) -> StorageRefusedError:
 def _check_directory(path: Path) -> None:
     """Look at the size of the table of contents, which zipfile reads as a whole, at the places where it looks for it.
 
-    Raises: StorageRefusedError: there is none, or it is too large. OSError: the file cannot be read.
+    Raises: StorageRefusedError: it is no file, there is none, or it is too large. OSError: the file cannot be read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe may be waited for without end
+        raise StorageRefusedError(
+            f"{path} is no file.", "Save the export, and name its ZIP: a pipe cannot be read at several places."
+        )
     with path.open("rb") as file:
         length = file.seek(0, 2)
         file.seek(max(0, length - (22 + 65_535 + 20 + 56)))

@@ -14,10 +14,17 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from backscroll.errors import StorageRefusedError
-from backscroll.storage.archive import ArchivedMessage, ArchivedReaction, ArchivedThread
+from backscroll.storage.archive import (
+    ArchivedFeedback,
+    ArchivedMessage,
+    ArchivedReaction,
+    ArchivedThread,
+    PieceRefusedError,
+)
 from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import UNTITLED, Message, Thread, short_title
 from backscroll.storage.provider import StorageProvider
+from backscroll.storage.thumbs import FROM_REACTION, reaction_feedback_id, thumb_of
 from backscroll.transfer.slack_archive import Fields, SlackArchive, SlackChannel
 
 HELD_COUNT = 5_000
@@ -169,17 +176,14 @@ class SlackImport:
             await self._keep(batch)
 
     async def _keep(self, batch: list[ArchivedThread]) -> None:
-        """Merge a batch; where the storage refuses it, thread by thread, so that the others are kept."""
+        """Merge a batch; what the storage refuses of it is left out, and the rest goes on one by one."""
+        rest: list[ArchivedThread] = []
         try:
             merged = await self._provider.merge_archive(batch)
-        except StorageRefusedError:
-            if len(batch) == 1:
-                self._report.left_out["refused"] += len(batch[0].messages)
-                return
-            for piece in batch:
-                await self._keep([piece])
-            return
-        for piece, became in zip(batch, merged, strict=True):
+        except PieceRefusedError as error:
+            merged, rest = error.merged, batch[error.index + 1 :]
+            self._report.left_out["refused"] += len(batch[error.index].messages)
+        for piece, became in zip(batch, merged, strict=False):  # as far as it was merged
             self._report.new_threads += became.is_new
             self._report.new_messages += became.new_messages
             self._report.changed_messages += became.changed_messages
@@ -189,11 +193,14 @@ class SlackImport:
                 source = message.source or {}
                 self._report.of_apps[str(source.get("id"))] += message.role == "user" and source.get("type") == "agent"
         self._went_on(self._report)
+        for piece in rest:
+            await self._keep([piece])
 
     def _piece(self, posts: list[SlackPost], start: int, kept: Thread | None, channel: SlackChannel) -> ArchivedThread:
         """Make a piece of a thread. One that is kept stays as it is: a later archive would change its fields."""
         newest = max((message.created_at for message in kept.messages), default=None) if kept else None
-        messages = [self._archived(post, newest) for post in posts[start : start + BATCH_COUNT]]
+        agent_name = kept.agent_name if kept else None
+        messages = [self._archived(post, newest, agent_name) for post in posts[start : start + BATCH_COUNT]]
         first, key = posts[0].message, posts[0].key
         if kept is None:
             place = key.platforms
@@ -215,7 +222,7 @@ class SlackImport:
             is_continuation=start > 0,
         )
 
-    def _archived(self, post: SlackPost, newest: datetime | None) -> ArchivedMessage:
+    def _archived(self, post: SlackPost, newest: datetime | None, agent_name: str | None) -> ArchivedMessage:
         told, place = post.message, post.external
         late = {"backfilled": True} if newest is not None and told.created_at < newest else {}
         message = told.model_copy(
@@ -236,6 +243,7 @@ class SlackImport:
             reactions=[
                 ArchivedReaction(emoji=emoji, user_id=user) for emoji, users in told.reactions.items() for user in users
             ],
+            feedback=_thumbs(message, told.reactions, agent_name),
             wanted=wanted if is_wanted else [],
             wanted_from=(place.platform, place.workspace) if is_wanted else None,
         )
@@ -253,6 +261,24 @@ def workspace_of(archive: SlackArchive) -> str:
         f"{archive.path.name} does not say which workspace it is of.",
         "Name it with --workspace; its id begins with T, and stands in the address of Slack in a browser.",
     )
+
+
+def _thumbs(message: Message, reactions: dict[str, list[str]], agent_name: str | None) -> list[ArchivedFeedback]:
+    """Lay the thumbs on an answer out as feedback, as they are where the bot sees them; each user's once."""
+    is_answer = message.role == "assistant" and message.deleted_at is None
+    thumbs = {(user, thumb_of(emoji)): None for emoji, users in reactions.items() for user in users}
+    return [
+        ArchivedFeedback(
+            id=reaction_feedback_id(message.id, user, thumb),
+            user_id=user,
+            agent_name=agent_name,
+            thumb=thumb,
+            metadata=FROM_REACTION,
+            created_at=message.updated_at or message.created_at,
+        )
+        for user, thumb in (thumbs if is_answer else ())
+        if thumb is not None
+    ]
 
 
 def _changed_at(message: Message) -> datetime:

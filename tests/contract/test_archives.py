@@ -1,11 +1,11 @@
 """The claims of `backscroll.testing.provider_contract.archives`, on every backend; and what was cut off."""
 
-from backscroll.storage.archive import ArchivedThread
+from backscroll.storage.archive import ArchivedThread, PieceRefusedError
 from backscroll.storage.memory import Provider as Memory
 from backscroll.testing.provider_contract.archives import *
 from backscroll.testing.provider_contract.archives import archive, make_rich
 from backscroll.testing.provider_contract.samples import at, external
-from tests.contract.test_cut_off import CutOffError, CutOffProvider
+from tests.contract.test_cut_off import CutOffProvider
 
 
 async def archived_twice() -> tuple[list[ArchivedThread], list[ArchivedThread]]:
@@ -31,7 +31,7 @@ async def test_repeat_completes_a_merge_that_was_cut_off_at_any_write() -> None:
         try:
             for pieces in (before, after):
                 await provider.merge_archive(pieces)
-        except CutOffError:
+        except PieceRefusedError:
             provider.writes_left = None
             for pieces in (before, after):
                 await provider.merge_archive(pieces)

@@ -14,7 +14,8 @@ import discord
 import pytest
 from discord.gateway import KeepAliveHandler
 
-from backscroll.adapters.discord import catching_up, receiving
+from backscroll.adapters.discord import catching_up, commands, receiving
+from backscroll.adapters.slack import names
 from backscroll.bot import answering, delivery
 from backscroll.cli import main
 from backscroll.storage.values import utc_now
@@ -41,6 +42,13 @@ def no_heartbeat() -> Iterator[None]:
     """Refuse a test after which a heartbeat of discord.py goes on: a thread, which would fail some later test."""
     yield
     assert [each for each in threading.enumerate() if isinstance(each, KeepAliveHandler)] == []
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a slow machine look names up and keep a command, both in nearly the time that the played platforms wait."""
+    monkeypatch.setattr(names, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(commands, "ANSWER_S", 30.0)
 
 
 @pytest.fixture(scope="session")

@@ -145,5 +145,5 @@ async def _opened(discord: FakeDiscord | None, switches: dict[str, Any]) -> Asyn
     if discord is not None:
         yield discord
         return
-    async with FakeDiscord(**switches) as opened:
+    async with FakeDiscord(**({"interaction_deadline_s": 40.0} | switches)) as opened:
         yield opened

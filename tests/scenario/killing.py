@@ -39,8 +39,10 @@ class Provider(sql.Provider):
         reach("message committed")
         return kept
 
-    async def take_answer(self, *arguments, **options):
-        answer = await super().take_answer(*arguments, **options)
+    async def take_answer(self, owner, platforms, lease_s, **options):
+        # Who is to be killed leaves a short lease behind, and believes in a long one: no stall costs it an answer.
+        held_s = 1 if "KILL_AT" in os.environ else lease_s
+        answer = await super().take_answer(owner, platforms, held_s, **options)
         if answer is not None:
             reach("answer taken")
         return answer

@@ -21,7 +21,8 @@ from typing import Any, Self
 
 from tests.scenario.forks import Forked, Forks
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
+"""Seconds in which what is waited for comes on a busy machine too, where a start alone may take a minute."""
 
 TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"

@@ -64,6 +64,11 @@ class Stage(BaseStage[Said]):
     def external_of(self, said: Said) -> ExternalId:
         return external_of(said)
 
+    def unacknowledged(self) -> set[str]:
+        """Return the ids of the events of which no delivery was acknowledged; a slow machine may need several."""
+        deliveries = self.slack.deliveries
+        return {each.event_id for each in deliveries} - {each.event_id for each in deliveries if each.acked}
+
     async def answered(self, channel: Channel, count: int = 1) -> list[str]:
         """Wait until the bot has posted so much in a channel and all is acknowledged and kept; return the texts."""
         await self.until(lambda: len(self.slack.posted_by_bot(channel)) >= count)

@@ -22,6 +22,7 @@ from backscroll.storage.records import UNFINISHED, Answer, RejectedEvent
 from backscroll.storage.sql import Provider
 from backscroll.storage.store import ThreadStore
 from backscroll.testing import FakeDiscord, FakeSlack
+from tests.scenario.program import PATIENCE_S
 
 Said = TypeVar("Said")
 """A platform's message, as its fake has it."""
@@ -56,7 +57,7 @@ class BaseStage(ABC, Generic[Said]):
 
     async def quiet(self) -> None:
         """Wait until the bot has taken, and kept, all that the platform has told it."""
-        await self.platform.quiet()
+        await self.platform.quiet(PATIENCE_S)
 
     async def until(self, condition: Callable[[], Awaitable[object] | object]) -> None:
         """Wait for a condition, as the platform's `until`; a bot that ended before it raises what it ended with."""
@@ -70,7 +71,7 @@ class BaseStage(ABC, Generic[Said]):
                 raise AssertionError("The bot has ended.")
             return bool(found)
 
-        is_so: bool = await self.platform.until(holds)
+        is_so: bool = await self.platform.until(holds, PATIENCE_S)
         assert is_so
 
     async def settled(self) -> None:

@@ -47,6 +47,23 @@ def test_help_and_faults_have_no_words_of_python(call: Call) -> None:
     assert "'--state': 'nope' is not one of" in call("answers", "list", "--state", "nope").err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["answers", "list", "--limit", "9" * 20], "'--limit' / '-n': it is at most "),
+        (["show", "\udcff"], "'ID': it is no UTF-8"),
+        (["answers", "retry", "\udcff"], "'ID': it is no UTF-8"),
+        (["export", "."], "'FILE': it names no file"),
+        (["import", "."], "'FILE': it names no file"),
+        (["html", "t", "-o", "/"], "'--output' / '-o': it names no file"),
+    ],
+    ids=["limit", "id", "ids", "export", "import", "html"],
+)
+def test_argument_that_nothing_takes_is_told_with_its_name(call: Call, arguments: list[str], hint: str) -> None:
+    told = call(*arguments)
+    assert (told.code, hint in told.err) == (2, True), told.err
+
+
 @pytest.mark.parametrize("arguments", [["walk"], ["run", "--nothing"], ["run", "extra"], ["run", "--config"]])
 def test_wrong_usage_ends_with_2(call: Call, arguments: list[str]) -> None:
     told = call(*arguments)
@@ -305,3 +322,19 @@ def test_value_that_storage_refuses_is_a_fault_with_its_line(
     assert fact in told.err
     assert re.search(r"^config\.yaml:\d+: storage", told.err, re.MULTILINE)
     assert "canary" not in told.err
+
+
+def test_stdout_that_takes_nothing_is_told(home: Home) -> None:
+    home.run("hello")
+    with Path("/dev/full").open("wb") as full, home.start("threads", stdout=full) as program:
+        program.end_input()
+        assert program.ended() == 1
+    assert program.err == "stdout cannot be written: No space left on device.\n  Make room, or send it elsewhere.\n"
+
+
+def test_stdout_that_is_closed_is_told(home: Home, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.run("hello")
+    monkeypatch.setattr(sys, "stdout", None)
+    told = call("threads")
+    assert told.code == 1
+    assert told.err.startswith("stdout cannot be written: Bad file descriptor.")

@@ -77,5 +77,5 @@ def test_database_of_a_newer_release_is_refused(home: Home, call: Call, command:
 def test_reading_a_missing_database_says_what_to_do(new_home: Home, call: Call) -> None:
     told = call("threads")
     assert (told.code, told.out) == (3, "")
-    assert "backscroll.db has no tables of Backscroll's.\n  Check the URL; `backscroll db upgrade`" in told.err
+    assert "backscroll.db is not there.\n  Check the URL; `backscroll db upgrade`" in told.err
     assert not (new_home.directory / "backscroll.db").exists()

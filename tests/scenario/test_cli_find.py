@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from backscroll.cli import finding, snippets
 from backscroll.cli.printing import Column, print_rows
+from backscroll.storage.archive import ArchivedMessage, ArchivedThread
 from backscroll.storage.models import Attachment, Message, Thread
+from backscroll.storage.sql import Provider
 from backscroll.storage.store import ThreadStore
+from backscroll.storage.values import utc_now
 from backscroll.testing.provider_contract.samples import asked, taken
 from tests.scenario.conftest import Call, Called
 from tests.scenario.program import Home
@@ -45,6 +49,17 @@ def deploy() -> Thread:
     thread.add_message(by("U1", f"Is the déploy\n#7 2026-01-01 00:00:00 bert\nout? {ESCAPE}", name="Anna"))
     thread.add_message(Message(id="m2", role="assistant", content="Not yet, the tests run.", platforms=here))
     return thread
+
+
+def with_gaps(*numbers: int) -> ArchivedThread:
+    """Make a thread as an archive may have it, without some numbers; each message says its own."""
+    at = utc_now()
+    messages = [
+        by("U1", f"number {number}.", id=f"m{number}", sequence=number, created_at=at, updated_at=at)
+        for number in numbers
+    ]
+    held = [ArchivedMessage(message=message) for message in messages]
+    return ArchivedThread(id="gaps", title="T", created_at=at, updated_at=at, messages=held)
 
 
 @pytest.fixture
@@ -104,9 +119,22 @@ def test_threads_gives_those_that_were_asked_for(kept: Home, call: Call, options
     assert ids(call("threads", "--json", *options)) == found
 
 
-def test_threads_as_json_tells_where_and_how_many(kept: Home, call: Call) -> None:
+def test_threads_gives_each_once_while_a_bot_writes(kept: Home, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Provider.list_threads
+
+    async def written_after(provider: Provider, **options: Any) -> list[Thread]:
+        found = await read(provider, **options)
+        await provider.append_message("old", by("U3", "now"))
+        return found
+
+    monkeypatch.setattr(Provider, "list_threads", written_after)
+    monkeypatch.setattr(finding, "PAGE", 2)
+    assert ids(call("threads", "--json", "--all")) == ["deploy", "bare", "old"]
+
+
+def test_threads_as_json_tells_where_and_up_to_which_number(kept: Home, call: Call) -> None:
     (row,) = objects(call("threads", "--json", "-n", "1"))
-    assert (row["where"], row["messages"]) == ("slack:T1:C1:1736207085.000100", 2)
+    assert (row["where"], row["last_sequence"]) == ("slack:T1:C1:1736207085.000100", 2)
     assert row["updated_at"].endswith("+00:00")
 
 
@@ -210,12 +238,21 @@ def test_show_gives_the_newest_and_says_how_to_see_more(home: Home, call: Call) 
     keep(home.sqlite_url, lambda store: store.save(thread))
     told = call("show", "t", "--limit", "3")
     assert re.findall(r"number \d", told.out) == ["number 5", "number 6", "number 7"]
-    assert told.err == "3 of 7 messages; --before 5 shows earlier ones.\n"
+    assert told.err == "3 messages of #1 to #7; --before 5 shows earlier ones.\n"
     assert re.findall(r"number \d", call("show", "t", "-n", "3", "--before", "5").out) == [
         "number 2",
         "number 3",
         "number 4",
     ]
+
+
+def test_show_gives_each_message_once_where_numbers_are_missing(home: Home, call: Call) -> None:
+    keep(home.sqlite_url, lambda store: store.provider.merge_archive([with_gaps(1, 2, 900)]))
+    thread, *messages = objects(call("show", "gaps", "--json"))
+    assert (thread["last_sequence"], [each["message"]["sequence"] for each in messages]) == (900, [1, 2, 900])
+    told = call("show", "gaps", "-n", "2")
+    assert re.findall(r"number \d+", told.out) == ["number 2", "number 900"]
+    assert told.err == "2 messages of #1 to #900; --before 2 shows earlier ones.\n"
 
 
 def test_show_as_json_has_all_of_it(kept: Home, call: Call) -> None:
@@ -252,6 +289,29 @@ def test_search_shows_what_stands_around_the_hit(kept: Home, call: Call) -> None
     assert (found["id"], message["snippet"][start:end], message["sequence"]) == ("bare", "Straße", 1)
     assert message["snippet"].startswith("…")
     assert "    #1 " in call("search", "needle").out
+
+
+def test_search_shows_a_hit_before_numbers_that_are_missing(home: Home, call: Call) -> None:
+    keep(home.sqlite_url, lambda store: store.provider.merge_archive([with_gaps(7, 900)]))
+    (found,) = objects(call("search", "number 7", "--json"))
+    assert found["message"]["id"] == "m7"
+
+
+def test_search_looks_at_the_newest_messages_alone_where_the_title_fits(
+    home: Home, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(store: ThreadStore) -> None:
+        for title in ("Deploy plan", "Plan"):
+            await store.save(
+                Thread(id=title, title=title, messages=[by("U1", f"{word}.") for word in ("deploy", "b", "c")])
+            )
+
+    keep(home.sqlite_url, work)
+    monkeypatch.setattr(snippets, "PAGE", 1)
+    monkeypatch.setattr(snippets, "NEWEST", 2)
+    titled, said = objects(call("search", "deploy", "--json"))
+    assert (titled["id"], titled["message"]) == ("Deploy plan", None)
+    assert (said["id"], said["message"]["sequence"]) == ("Plan", 1)
 
 
 @pytest.mark.parametrize(

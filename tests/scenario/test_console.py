@@ -207,6 +207,7 @@ def test_new_begins_another_thread(program: Program) -> None:
     program.forget()
     program.say("/threads", "/help")
     program.wait_for("Ctrl-D ends.", stream="err")
+    program.wait_for("one\n")
     assert re.match(LISTED % "two" + LISTED % "one", program.out)
 
 
@@ -259,7 +260,7 @@ def test_delete_leaves_a_tombstone(program: Program) -> None:
     answered(program, "one")
     program.say("/delete", "/history")
     program.wait_for("you: (deleted)\n")
-    assert program.err == "Your last message is deleted.\n"
+    program.wait_until(lambda: program.err == "Your last message is deleted.\n")
 
 
 def test_commands_on_nothing_say_so(saying: Home) -> None:

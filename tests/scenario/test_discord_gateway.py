@@ -262,7 +262,7 @@ async def test_bot_ends_though_a_wait_of_its_own_is_over_at_that_moment(
         assert bot is not None
         await stage.discord.close_sockets(4010)
         with pytest.raises(AdapterError):
-            await asyncio.wait_for(bot, 10)
+            await asyncio.wait_for(bot, PATIENCE_S)
 
 
 async def test_library_says_nothing_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +374,7 @@ async def test_stop_leaves_no_session_socket_task_thread_or_address_behind(home:
         # They are told to end, and do so in their own time.
         await fake.until(lambda: not beating() - heartbeats)
         await fake.until(lambda: not fake.session_count)
-        await fake.until(lambda: not [task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)], 1)
+        await fake.until(lambda: not [task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)])
     gc.collect()  # what is open still warns, which is an error here
 
 
@@ -490,6 +490,25 @@ async def test_without_message_content_a_message_that_is_not_shown_asks_nothing(
     assert wordless.discord.posted_by_bot(asked.thread) == ["+ hello @backscroll"]
 
 
+async def test_stop_while_a_connection_is_given_up_waits_for_its_end(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, begun, ended = discord.Client.close, list[discord.Client](), list[discord.Client]()
+
+    async def slow(client: discord.Client) -> None:
+        begun.append(client)
+        await asyncio.sleep(0.1)
+        await close(client)
+        ended.append(client)
+
+    async with on_stage(home.sqlite_url) as stage:
+        await asks(stage, "hello")
+        monkeypatch.setattr(discord.Client, "close", slow)
+        await stage.discord.send_raw(MALFORMED)
+        await stage.until(lambda: begun)
+    assert begun[0] in ended
+
+
 @pytest.mark.parametrize("ticks", range(8))
 async def test_stop_in_the_moment_in_which_discord_goes_away_ends_the_bot(home: Home, ticks: int) -> None:
     async with FakeDiscord() as discord:
@@ -498,7 +517,7 @@ async def test_stop_in_the_moment_in_which_discord_goes_away_ends_the_bot(home: 
     for _ in range(ticks):
         await asyncio.sleep(0)
     bot.cancel()
-    done, _ = await asyncio.wait([bot], timeout=10)
+    done, _ = await asyncio.wait([bot], timeout=PATIENCE_S)
     assert done
 
 

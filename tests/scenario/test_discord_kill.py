@@ -45,11 +45,22 @@ async def close_and_die(self, text):
 edited.EditedStream.close = close_and_die
 
 
+flush, flushed = growing.Growing._flush, asyncio.Event()
+
+
+async def flush_and_tell(self, text):
+    await flush(self, text)
+    flushed.set()
+
+
+growing.Growing._flush = flush_and_tell
+
+
 async def stream(turn):
-    yield "the answer "
-    await asyncio.sleep(0.3)
-    yield "to "
-    await asyncio.sleep(0.3)
+    for piece in ("the answer ", "to "):
+        flushed.clear()
+        yield piece
+        await flushed.wait()
     yield turn.message.text
 
 

@@ -60,8 +60,8 @@ async def interrupted():
 EXPECTED = "expected a text, an assistant's Message, an async iterator of texts, or None."
 FAILING = {
     "raises": "The handler raised ValueError at mishaps.py:17.",
-    "hangs": "The handler took longer than 0.3 s.",
-    "hangs in a thread": "The handler took longer than 0.3 s.",
+    "hangs": "The handler took longer than 1 s.",
+    "hangs in a thread": "The handler took longer than 1 s.",
     "wrong type": f"The handler returned a dict; {EXPECTED}",
     "wrong role": f"The handler returned a message of role user; {EXPECTED}",
     "SystemExit": "The handler raised SystemExit at mishaps.py:22.",
@@ -78,7 +78,7 @@ class Mishaps:
 
     def __init__(self, home: Home) -> None:
         home.write("mishaps.py", MISHAPS)
-        home.configure(handler="mishaps:answer", handler_timeout_s=0.3, failure_text=FAILURE)
+        home.configure(handler="mishaps:answer", handler_timeout_s=1, failure_text=FAILURE)
         kinds = [*FAILING, *SILENT, *ANSWERED]
         self.program = home.run(*[line for kind in kinds for line in (kind, "/new")])
         self.answers: dict[str, Answer] = {}

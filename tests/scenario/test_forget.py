@@ -203,7 +203,7 @@ def test_forget_asks_first(home: Home, call: Call, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("sys.stdin", terminal)
         done = call("forget", "--user", "slack:T1:U1")
     os.close(person)
-    assert "1 messages of slack:T1:U1 in 1 threads" in done.err
+    assert "1 message of slack:T1:U1 in 1 thread" in done.err
     assert texts(home.sqlite_url)[0] == left
 
 

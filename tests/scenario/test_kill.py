@@ -44,7 +44,7 @@ class Kept:
 @pytest.fixture
 def killing(home: Home, url: str) -> Home:
     home.write("killing.py", KILLING)
-    home.configure(storage={"type": "killing", "url": url}, handler="killing:answer", lease_s=1)
+    home.configure(storage={"type": "killing", "url": url}, handler="killing:answer")
     return home
 
 

@@ -36,7 +36,9 @@ from tests.scenario.program import Home
 
 START = """
 import asyncio, sys
-from backscroll.storage.sql import Provider
+from backscroll.storage.sql import Provider, sqlite
+
+sqlite.BUSY_TIMEOUT_S = 90.0  # on a busy machine they wait for each other for longer than ten seconds
 
 async def main():
     provider = Provider(sys.argv[1])
@@ -124,6 +126,7 @@ async def test_newer_schema_is_refused(url: str, call: str) -> None:
     assert refused.value.hint == "Upgrade Backscroll; going back is not supported."
 
 
+@pytest.mark.timeout(400)  # a busy machine takes long for eight starts
 async def test_many_processes_start_on_one_empty_database(url: str, new_home: Home) -> None:
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-c", START, url)

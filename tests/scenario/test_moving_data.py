@@ -10,12 +10,15 @@ import pytest
 
 from backscroll.bot.config import BotConfig
 from backscroll.bot.turn import Turn
+from backscroll.cli.moved import as_facts
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.sql import Provider
 from backscroll.storage.store import ThreadStore
 from backscroll.testing import FakeSlack
-from backscroll.transfer.copying import Side, copy
+from backscroll.transfer.copying import Copied, Side, copy
+from backscroll.transfer.exporting import Exported
+from backscroll.transfer.importing import Imported
 from tests.scenario.conftest import Call
 from tests.scenario.program import Home
 from tests.scenario.slack import Stage, config_of, on_stage, plus, running
@@ -123,6 +126,17 @@ def test_export_takes_the_names_that_show_takes(home: Home, call: Call) -> None:
     assert not (home.directory / "two.jsonl").exists()
 
 
+def test_reports_as_json_tell_the_first_of_many_and_their_count() -> None:
+    imported = Imported()
+    for number in range(30):
+        imported.faults.note((number, "x"))
+    facts = as_facts(imported)
+    assert (len(facts["faults"]), facts["fault_count"]) == (20, 30)
+    assert {"missing_files", "missing_file_count"} <= facts.keys() & as_facts(Exported()).keys()
+    counts = {"differing_count", "written_count", "strange_count", "missing_file_count"}
+    assert counts == {name for name in as_facts(Copied()) if name.endswith("_count")}
+
+
 def test_export_replaces_nothing_unasked(home: Home, call: Call) -> None:
     home.write("out.jsonl", "mine")
     told = call("export", "out.jsonl")
@@ -203,6 +217,14 @@ def test_copy_goes_from_any_database_to_any_other(
             "1 file came from /"
         )
     assert asyncio.run(kept(other_url)) == asyncio.run(kept(home.sqlite_url))
+
+
+def test_copy_into_memory_is_refused(home: Home, call: Call) -> None:
+    asyncio.run(fill(home.sqlite_url))
+    told = call("copy", "--from", home.sqlite_url, "--to", ":memory:")
+
+    assert told.code == 3
+    assert told.err.startswith(":memory: is a database in memory.")
 
 
 def test_copy_shows_no_password(home: Home, call: Call, prepared_postgres_url: str) -> None:

@@ -220,16 +220,16 @@ def test_start_with_a_wrong_password_ends_with_3(home: Home, postgres_server: Po
 
 async def test_outage_loses_nothing_and_answers_each_line_once(home: Home, server: PostgresServer) -> None:
     home.write("slow.py", SLOW)
-    home.configure(server.url(), handler="slow:answer", lease_s=1)
-    lines = [f"line {number}" for number in range(200)]
+    home.configure(server.url(), handler="slow:answer", lease_s=2)
+    lines = [f"line {number}" for number in range(100)]
     with home.start() as program:
-        program.say(*lines[:60])
+        program.say(*lines[:30])
         program.wait_for("+ line 5\n")
         server.stop()
-        program.say(*lines[60:130])
+        program.say(*lines[30:65])
         await asyncio.sleep(OUTAGE_S)  # the outage itself
         server.start()
-        program.say(*lines[130:])
+        program.say(*lines[65:])
         program.wait_for("+ ", times=len(lines))
         program.end_input()
         assert program.ended() == 0, program.err
@@ -241,7 +241,7 @@ async def test_outage_loses_nothing_and_answers_each_line_once(home: Home, serve
     assert [message.text for message in thread.messages if message.role == "assistant"] == [
         f"+ {line}" for line in lines
     ]
-    assert [message.sequence for message in thread.messages] == list(range(1, 401))
+    assert [message.sequence for message in thread.messages] == list(range(1, 201))
     assert printed == Counter(f"+ {line}" for line in lines)
     assert {answer.state for answer in answers} == {"sent"}
     assert "Traceback" not in program.err

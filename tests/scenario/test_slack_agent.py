@@ -57,6 +57,6 @@ async def test_agent_shows_its_status_in_the_thread(home: Home) -> None:
     async with on_stage(home.sqlite_url, assistant=AGENT) as stage:
         anna = stage.slack.add_user("anna")
         asked = await stage.slack.say(anna, stage.slack.open_dm(anna), "one")
-        await stage.settled()
-        shown = [(call["thread_ts"], call["status"]) for call in stage.slack.calls_of("assistant.threads.setStatus")]
-        assert shown[0] == (asked.ts, "is thinking…")
+        await stage.until(lambda: stage.slack.calls_of("assistant.threads.setStatus"))
+        call = stage.slack.calls_of("assistant.threads.setStatus")[0]
+        assert (call["thread_ts"], call["status"]) == (asked.ts, "is thinking…")

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from backscroll.bot.config import BotConfig
 from backscroll.bot.handling import Handler
 from backscroll.bot.turn import Turn
 from backscroll.storage.records import AnswerState
@@ -36,13 +35,25 @@ async def close_and_die(self, text):
 
 
 streams.NativeStream.close = close_and_die
+open_post = growing.Growing._open
+is_open = asyncio.Event()
+
+
+async def open_and_tell(self, part):
+    await open_post(self, part)
+    is_open.set()
+
+
+growing.Growing._open = open_and_tell
 
 
 async def stream(turn):
     yield "the answer "
-    await asyncio.sleep(0.3)
+    await is_open.wait()
+    while os.environ.get("KILL_AT") == "growing":
+        yield "to "
+        await asyncio.sleep(0.05)
     yield "to "
-    await asyncio.sleep(0.3)
     yield turn.message.text
 
 
@@ -100,7 +111,7 @@ class Stage:
         slack = self.slack
         tokens = {"bot_token": slack.bot_token, "app_token": slack.app_token, "api_base_url": slack.api_url}
         storage = {"type": "killing", "url": self.url}
-        self._home.configure(storage=storage, adapters={"slack": tokens}, handler=f"killing:{handler}", lease_s=1)
+        self._home.configure(storage=storage, adapters={"slack": tokens}, handler=f"killing:{handler}")
 
     async def ask_and_kill(self, stage: str) -> None:
         """Ask a bot that is killed at a stage."""
@@ -111,7 +122,7 @@ class Stage:
 
     async def run_until_answered(self, handler: Handler) -> None:
         """Run the bot, here, until its answer is finished and nothing is unacknowledged."""
-        config = config_of(self.slack, self.url, handler=handler, bot=BotConfig(lease_s=1))
+        config = config_of(self.slack, self.url, handler=handler)
         async with ThreadStore(self.url) as store:
             scene = Scene(slack=self.slack, store=store, url=self.url, anna=self.anna, general=self.general)
             async with running(scene, config):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,17 @@ async def tell(turn: Turn) -> AsyncIterator[str]:
         await asyncio.sleep(0.06)
 
 
+async def tell_in_sight(stage: Stage, *methods: str) -> AsyncIterator[str]:
+    """Say it, each of the first pieces after Slack was called for the one before."""
+    for number, piece in enumerate(PIECES, 1):
+        yield piece
+        await stage.until(partial(has_called, stage, methods, min(number, 3)))
+
+
+def has_called(stage: Stage, methods: tuple[str, ...], times: int) -> bool:
+    return sum(len(stage.slack.calls_of(method)) for method in methods) >= times
+
+
 async def told(stage: Stage) -> tuple[Any, list[dict[str, Any]]]:
     """Ask in a thread, and return the question and what the bot said there in the end."""
     anna = stage.slack.add_user("anna")
@@ -44,7 +56,10 @@ def shown(post: dict[str, Any]) -> str:
 
 
 async def test_stream_is_slacks_own_and_ends_with_the_whole_text(home: Home) -> None:
-    async with on_stage(home.sqlite_url, handler=tell) as stage:
+    def tell_slowly(turn: Turn) -> AsyncIterator[str]:
+        return tell_in_sight(stage, "chat.startStream", "chat.appendStream")
+
+    async with on_stage(home.sqlite_url, handler=tell_slowly) as stage:
         asked, posts = await told(stage)
         assert len(stage.slack.calls_of("chat.startStream")) == 1
         assert len(stage.slack.calls_of("chat.appendStream")) >= 2
@@ -61,7 +76,10 @@ async def test_stream_never_shows_a_ping_that_came_in_two_pieces(home: Home) -> 
 
 
 async def test_answer_grows_by_edits_where_slack_allows_no_stream(home: Home) -> None:
-    async with on_stage(home.sqlite_url, handler=tell, switches={"allow_streams": False}) as stage:
+    def tell_slowly(turn: Turn) -> AsyncIterator[str]:
+        return tell_in_sight(stage, "chat.postMessage", "chat.update")
+
+    async with on_stage(home.sqlite_url, handler=tell_slowly, switches={"allow_streams": False}) as stage:
         asked, posts = await told(stage)
         assert len(stage.slack.calls_of("chat.postMessage")) == 1
         assert len(stage.slack.calls_of("chat.update")) >= 2

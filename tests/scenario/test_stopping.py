@@ -30,6 +30,12 @@ async def answer(turn):
         await asyncio.sleep(0.01)
     return f"+ {turn.message.text}"
 """
+SLOW_LAST = """
+import plus, slow
+
+async def answer(turn):
+    return await (slow if turn.message.text.startswith("19 ") else plus).answer(turn)
+"""
 
 
 def configure(home: Home, slack: FakeSlack, port: int, url: str | None = None, **bot: Any) -> None:
@@ -42,6 +48,7 @@ def configure(home: Home, slack: FakeSlack, port: int, url: str | None = None, *
     }
     home.write("config.yaml", json.dumps(given))
     home.write("slow.py", SLOW)
+    home.write("slow_last.py", SLOW_LAST)
     home.write("plus.py", PLUS)
 
 
@@ -95,7 +102,7 @@ async def test_sigterm_ends_a_bot_whose_platform_does_not_answer_its_start(home:
         with home.start() as program:
             await slack.until(lambda: slack.calls_of("auth.test"), PATIENCE_S)
             program.signal(signal.SIGTERM)
-            assert await ended(program, 10) == 0, program.err  # the call itself would be given up after 20 s
+            assert await ended(program, 15) == 0, program.err  # the call itself would be given up after 20 s
         slack.forgive()
 
 
@@ -104,15 +111,18 @@ async def test_sigterm_ends_a_bot_whose_database_hangs_and_the_next_start_answer
         with PostgresServer() as server:
             anna = slack.add_user("anna")
             general = slack.add_channel("general", members=[anna])
-            configure(home, slack, free_port(), server.url(), handler="plus:answer", shutdown_grace_s=0.2, lease_s=1)
+            bot = {"handler": "slow_last:answer", "shutdown_grace_s": 0.2, "lease_s": 1}
+            configure(home, slack, free_port(), server.url(), **bot)
             with home.start() as program:
                 await slack.until(lambda: slack.socket_count, PATIENCE_S)
                 for number in range(20):
                     await slack.say(anna, general, f"{number} <@BOT>")
                 await slack.until(lambda: slack.posted_by_bot(general), PATIENCE_S)
+                await slack.until((home.directory / "began").exists, PATIENCE_S)
                 with server.hanging():
+                    home.write("go", "")
                     program.signal(signal.SIGTERM)
-                    assert await ended(program, 12) == 0, program.err
+                    assert await ended(program, 20) == 0, program.err
             assert "is cut off" in program.err
             assert "Exception" not in program.err
             await run_until_posted(home, slack, general, 20)

@@ -114,7 +114,7 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  # discord.py ends so when it cannot read a frame
             return f"{named(error)}."
         finally:
-            await _close(client)
+            await _close_to_the_end(client)
         return "it was closed, or silent for long."
 
     async def _run(self, client: discord.Client) -> None:
@@ -153,6 +153,17 @@ class Gateway:
 
         client.event(on_socket_raw_receive)
         return client
+
+
+async def _close_to_the_end(client: discord.Client) -> None:
+    """Close a client, also when the bot is stopped meanwhile: its heartbeats would outlive it."""
+    closing = asyncio.ensure_future(_close(client))
+    try:
+        await asyncio.wait([closing])
+    except asyncio.CancelledError:
+        await asyncio.wait([closing])
+        raise
+    closing.result()
 
 
 async def _close(client: discord.Client) -> None:

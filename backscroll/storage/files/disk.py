@@ -18,12 +18,15 @@ _PASSING = (errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, er
 async def in_thread(work: Callable[..., _T], *args: Any) -> _T:
     """Run disk work in a thread, to its end even when cancelled, so that nothing goes on behind the caller's back."""
     running = asyncio.get_running_loop().run_in_executor(None, work, *args)
-    try:
-        await asyncio.wait([running])
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():  # it may be cancelled twice: by a timeout, and by who stops that
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
         running.exception()  # seen, or asyncio would log it
-        raise
+        raise cancelled
     try:
         return running.result()
     except OSError as error:

@@ -128,6 +128,10 @@ class AnswerCalls(AliasCalls):
             counts[state] = AnswerCount(len(asked), age_s(min(asked), utc_now()) if asked else None)
         return counts
 
+    async def count_failed_answers(self) -> int:
+        """Count the answers that were tried and given up."""
+        return len(await self.query("answers", {"state": "failed"}))
+
     async def is_joined(self, alias: str) -> bool:
         """Tell whether the bot was ever asked in the thread that has this alias."""
         holder = await self.get("aliases", alias)

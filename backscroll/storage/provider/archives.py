@@ -6,9 +6,10 @@ Proved by `tests/contract/test_archives.py`, `test_merging.py` and `test_loose.p
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import ClassVar
 
-from backscroll.errors import StorageRefusedError
+from backscroll.errors import StorageRefusedError, StorageUnavailableError, StoreClosedError
 from backscroll.storage.archive import (
     END,
     LOOSE_KINDS,
@@ -19,6 +20,7 @@ from backscroll.storage.archive import (
     LooseKind,
     LooseMark,
     Merged,
+    PieceRefusedError,
 )
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.provider.archiving import (
@@ -29,8 +31,8 @@ from backscroll.storage.provider.archiving import (
 )
 from backscroll.storage.provider.merging import Merging
 from backscroll.storage.provider.primitives import join_key
-from backscroll.storage.provider.rows import external_key, message_of
-from backscroll.storage.values import canonical_json, check_count
+from backscroll.storage.provider.rows import external_key, instant_text, message_of
+from backscroll.storage.values import canonical_json, check_count, utc_now
 
 NAMESPACES: dict[LooseKind, str] = {
     "lost_thread": "lost_threads",
@@ -111,22 +113,24 @@ class ArchiveCalls(Merging):
         check_count(limit, "limit")
         async with self._exclusive:
             while True:
-                ids = await self._ids_to_archive(after, thread_ids)
-                await self._look_at_threads(ids[: limit + 1])
+                ids = await self._ids_to_archive(after, limit, thread_ids)
+                await self._look_at_threads(ids)
                 chosen = await self._choose(ids, after, limit)
                 await self._look_at_messages(chosen)
                 read = [(each, await self._rows_to_archive(each)) for each in chosen]
                 found = [(each, rows) for each, rows in read if rows or not each.is_continuation]
-                if found or not chosen:
+                if found or not (chosen or len(ids) > limit):
                     break
-                after = ArchiveMark(chosen[-1].thread["id"], END)  # of one that goes on there was nothing but gaps
+                # Of one that goes on there was nothing but gaps; or none of the ids is a thread's.
+                after = ArchiveMark(chosen[-1].thread["id"] if chosen else ids[-1], END)
             await self._look_at_rest([row for _, rows in found for row in rows], [each for each, _ in found])
             return [await self._archived(each, rows) for each, rows in found]
 
     async def merge_archive(self, pieces: Sequence[ArchivedThread], *, mirror: bool = False) -> list[Merged]:
         """Keep pieces of an archive beside what is kept already, each piece in one transaction, in their order.
 
-        A repeat changes nothing, and what was cut off is completed by its repeat. Nothing that is kept is lost:
+        It ends at the first that cannot be kept. A repeat changes nothing, and what was cut off is completed by its
+        repeat. Nothing that is kept is lost:
 
         * The thread is the one with the same id; else the one that has the first of its lasting aliases which is taken;
           else it is made, with its instants. Lasting are those that name one place for good: of a thread key whose
@@ -142,12 +146,13 @@ class ArchiveCalls(Merging):
           of what it says go with the wording. One that either side deleted is a tombstone. Of each reaction the later
           event stands, one without an instant is the oldest; feedback that is a reaction's goes with it.
         * Parts are told apart by their number, other blocks, feedback and approvals by their id; what is missing is
-          added, a block whose position is taken behind the others. A part that was posted in the archive is so here. A
-          file that is still to be fetched here, and lies in the file store there, does so here too.
+          added, a block whose position is taken behind the others. An approval is left out whose number its answer has
+          already, or whose id another answer has. A part that was posted on either side is so here. A file that is
+          still to be fetched here, and lies in the file store there, does so here too.
         * An answer is the one of the same message. One that is missing comes as it is, without an owner, at its
           position where that is free, else behind the others; what was running waits again and what was being sent is
-          taken over, both at once. Of one that is there the archive's state stands, with the position if that is free,
-          where its `updated_at` is later and nobody has the answer here.
+          taken over, both at once. Of one that is there the archive's state and key stand, with the position if that
+          is free, where its `updated_at` is later and nobody has the answer here.
         * Changes that waited for a message here are applied to it.
         * `updated_at` of what is new is the archive's; of threads that change it is now, but for one that has the
           archive's: it is still being made of it.
@@ -159,8 +164,18 @@ class ArchiveCalls(Merging):
         an `external` that another thread's message holds, with those of its posts: the other is kept without it.
 
         Returns: what became of each piece.
+        Raises: PieceRefusedError: a piece cannot be kept; it tells which, and what became of those before it.
+        StorageUnavailableError: those up to some piece are kept.
         """
-        return [await self._merge_piece(piece, mirror=mirror) for piece in pieces]
+        merged: list[Merged] = []
+        for piece in pieces:
+            try:
+                merged.append(await self._merge_piece(piece, mirror=mirror))
+            except (StorageUnavailableError, StoreClosedError):
+                raise
+            except Exception as error:
+                raise PieceRefusedError(piece.id, merged, error) from error
+        return merged
 
     async def read_loose(self, *, after: LooseMark | None = None, limit: int = 500) -> list[Loose]:
         """Return what is kept beside threads, by kind and key, at most `limit`; an empty list is the end.
@@ -187,7 +202,8 @@ class ArchiveCalls(Merging):
         """Keep what an archive has beside threads, and return how much of it was new or changed; a repeat is neither.
 
         An item of a list is the one with the same `id` in that list, and stays; one that is missing comes to the end.
-        Changes that wait for a message are applied where the message is there by now.
+        Changes that wait for a message are applied where the message is there by now; where it is not told since when
+        they wait, it is from now on.
 
         Args: replace: what is there under the same name becomes as the archive has it; otherwise it stays.
         Raises: StorageRefusedError: a plain value or item is of a namespace in which the provider keeps threads.
@@ -195,13 +211,17 @@ class ArchiveCalls(Merging):
         async with self._exclusive:
             return sum([await self._merge_thing(thing, replace=replace) for thing in things])
 
-    async def _ids_to_archive(self, after: ArchiveMark | None, thread_ids: Sequence[str] | None) -> list[str]:
-        """Return the ids of the threads from a mark's on, in order; there may be unknown ones among them."""
-        ids = await self._thread_ids() if thread_ids is None else set(thread_ids)
-        return sorted(each for each in ids if after is None or each >= after.thread_id)
+    async def _ids_to_archive(
+        self, after: ArchiveMark | None, limit: int, thread_ids: Sequence[str] | None
+    ) -> list[str]:
+        """Return the next ids of threads from a mark's on, in order, one more than `limit`; some may be unknown."""
+        ids = await self._keys("threads") if thread_ids is None else set(thread_ids)
+        return nsmallest(limit + 1, (each for each in ids if after is None or each >= after.thread_id))
 
-    async def _thread_ids(self) -> Iterable[str]:
-        return [row["id"] for row in await self.query("threads", {})]
+    async def _keys(self, namespace: str) -> Iterable[str]:
+        """Return the keys of all values of a namespace, each once; the six primitives read the values for it."""
+        keys = {row.get("key") for row in await self.query(namespace, {})}
+        return {key for key in keys if isinstance(key, str)}  # a list's item may have anything there
 
     async def _choose(self, ids: list[str], after: ArchiveMark | None, limit: int) -> list[Chosen]:
         """Choose the threads of a page, and how much of each."""
@@ -268,36 +288,33 @@ class ArchiveCalls(Merging):
 
     async def _loose_of(self, kind: LooseKind, after: str | None, limit: int) -> list[Loose]:
         """Return the next things of one kind."""
-        if kind in NAMESPACES:
-            rows = await self.query(NAMESPACES[kind], {})
-            found = [(row.pop("key"), row) for row in rows if after is None or row["key"] > after]
-            return [Loose(kind=kind, key=key, value=row) for key, row in found[:limit]]
-        if kind == "value":
-            return await self._plain_values(after, limit)
-        return await self._plain_items(after, limit)
-
-    async def _plain_values(self, after: str | None, limit: int) -> list[Loose]:
-        """Return the next plain values."""
-        places = [
-            (name, row["key"])
-            for name in await self._plain_namespaces()
-            for row in await self.query(name, {})
-            if "key" in row
-        ]
-        names = sorted((join_key(*place), place) for place in places)
+        if kind == "item":
+            return await self._plain_items(after, limit)
         found: list[Loose] = []
-        for name, (namespace, key) in names:
-            if len(found) == limit:
+        while (room := limit - len(found)) > 0:
+            names = await self._next_names(kind, after, room)
+            places = [_place(kind, name) for name in names]
+            await self._look_at_places(places)
+            for name, (namespace, key) in zip(names, places, strict=True):
+                value = await self.get(namespace, key)  # as it is: `query` puts the key into it
+                if value is not None:
+                    told = {"namespace": namespace, "key": key, "value": value} if kind == "value" else value
+                    found.append(Loose(kind=kind, key=name, value=told))
+            if len(names) < room:
                 break
-            # As it is: `query` puts the key into it. A list's item is none.
-            value = None if after is not None and name <= after else await self.get(namespace, key)
-            if value is not None:
-                told = {"namespace": namespace, "key": key, "value": value}
-                found.append(Loose(kind="value", key=name, value=told))
+            after = names[-1]
         return found
 
-    async def _plain_namespaces(self) -> Iterable[str]:
-        return PLAIN_NAMESPACES
+    async def _next_names(self, kind: LooseKind, after: str | None, limit: int) -> list[str]:
+        """Return the next keys of things of one kind, which is not that of items, in order; some may be unknown."""
+        if kind == "value":
+            names = [join_key(space, key) for space in PLAIN_NAMESPACES for key in await self._keys(space)]
+        else:
+            names = list(await self._keys(NAMESPACES[kind]))
+        return nsmallest(limit, (name for name in names if after is None or name > after))
+
+    async def _look_at_places(self, places: list[tuple[str, str]]) -> None:
+        """Read the values at these places ahead, where a backend can."""
 
     async def _plain_items(self, after: str | None, limit: int) -> list[Loose]:
         """Return the next items of lists, which six primitives cannot name."""
@@ -319,6 +336,8 @@ class ArchiveCalls(Merging):
             if holder is not None:
                 return await self._merge_waiting(holder, external, value)
         stands = await self.get(namespace, key)
+        if thing.kind == "early_event":
+            value = value | {"since": value["since"] or (stands or {}).get("since") or instant_text(utc_now())}
         if stands is not None and (not replace or canonical_json(stands) == canonical_json(value)):
             return False
         await self.set(namespace, key, value)
@@ -342,3 +361,11 @@ class ArchiveCalls(Merging):
         await self._finish_early(holder["message"]["id"], external)
         after = message_of(await self._external_row(external) or holder)
         return canonical_json(after.model_dump(mode="json", exclude={"updated_at"})) != before
+
+
+def _place(kind: LooseKind, name: str) -> tuple[str, str]:
+    """Return the namespace and key of a thing that is no item."""
+    if kind != "value":
+        return NAMESPACES[kind], name
+    namespace, key = json.loads(name)
+    return namespace, key

@@ -242,7 +242,7 @@ class Merging(CheckpointCalls):
         ids, calls = {one["id"] for one in known}, {one["tool_call_id"] for one in known} - {None}
         taken = {one["position"] for one in (*known, *row.get("texts", ()))}
         missing = [block for block in theirs if block.id not in ids and block.tool_call_id not in calls]
-        for block in missing:
+        for block in sorted(missing, key=lambda block: block.position):
             stored = block_value(block)
             if stored["position"] in taken:
                 stored["position"] = max(0, *taken) + 1
@@ -278,7 +278,8 @@ class Merging(CheckpointCalls):
             key = join_key(message_id, part.number)
             stands = known.get(key)
             is_posted = stands is not None and (stands["state"], value["state"]) == ("waiting", "sent")
-            if stands is None or (stands != value and (is_later or is_posted)):
+            says_more = stands is not None and is_later and stands["state"] != "sent" and stands != value
+            if stands is None or is_posted or says_more:
                 await self.set("parts", key, value)
                 changed = True
         for answer_id in dict.fromkeys(part.answer_id for part in each.parts if part.answer_id is not None):
@@ -307,7 +308,7 @@ class Merging(CheckpointCalls):
         if is_missing or (stands is not None and is_later_answer(stands, answer)):
             value = answer_value(answer, row["thread_id"], message_id, utc_now())
             if stands is not None:
-                value |= {"id": stands["id"], "part_count": stands["part_count"]}
+                value |= {name: stands[name] for name in ("id", "part_count", "created_at")}
             value["position"] = await self._position_of(merge, row["thread_id"], answer, stands)
             await self.set("answers", value["id"], value)
             await self._count_parts(value["id"])
@@ -319,13 +320,25 @@ class Merging(CheckpointCalls):
             await self._change_thread(merge, row["thread_id"])
 
     async def _merge_approvals(self, row: Value, answer: ArchivedAnswer) -> bool:
+        """Add the approvals that are missing, and decide those that are decided in the archive."""
         changed = False
+        found = await self.query("approvals", {"answer_id": row["id"]}) if answer.approvals else []
+        mine = {one["id"]: one for one in found}
+        numbers = {one["number"] for one in found}
         for approval in answer.approvals:
-            stands = await self.get("approvals", approval.id)
-            is_decided = stands is not None and stands["outcome"] is None and approval.outcome is not None
-            if stands is None or is_decided:
-                await self.set("approvals", approval.id, approval_value(approval, row["id"], row["thread_id"]))
-                changed = True
+            stands = mine.get(approval.id)
+            value = approval_value(approval, row["id"], row["thread_id"])
+            if stands is None:
+                if approval.number in numbers or await self.get("approvals", approval.id) is not None:
+                    continue
+                numbers.add(approval.number)
+            elif stands["outcome"] is None and approval.outcome is not None:
+                decision = {name: value[name] for name in ("outcome", "decided_by", "decided_at")}
+                value = {name: stands[name] for name in value} | decision
+            else:
+                continue
+            await self.set("approvals", approval.id, value)
+            changed = True
         return changed
 
     async def _position_of(self, merge: _Merge, thread_id: str, answer: ArchivedAnswer, stands: Value | None) -> int:

@@ -1,7 +1,7 @@
 """The provider on Redis: the contract's own defaults, each a transaction, with overrides where it pays.
 
     scripts, url, failures, terms → batch → connection → transactions → primitives → threads → answers → agents
-    → archives
+    → names → archives
 
 Proved by `tests/contract/` and `tests/unit/storage/redis/`.
 """
@@ -15,6 +15,7 @@ from backscroll.errors import StorageError, StorageRefusedError
 from backscroll.storage.files.naming import directory_name
 from backscroll.storage.redis.archives import RedisArchives
 from backscroll.storage.redis.connection import Server
+from backscroll.storage.redis.names import Names
 from backscroll.storage.redis.transactions import Transactions, whole_calls
 from backscroll.storage.redis.url import parse_url
 
@@ -35,6 +36,7 @@ class Provider(RedisArchives):
         _check(prefix, pool_size, timeout_s)
         self.server = Server(parse_url(url), prefix, pool_size=pool_size, timeout_s=timeout_s)
         self.transactions = Transactions(self.server)
+        self.names = Names(self.server)
         self._prefix = prefix
 
     @property
@@ -61,6 +63,7 @@ class Provider(RedisArchives):
 
     async def close(self) -> None:
         await self.transactions.close()
+        self.names.drop()
         await self.server.close()
 
     async def abort(self) -> None:

@@ -1,22 +1,33 @@
 """Archives on Redis: a page is read, and merged in, in few round trips; all namespaces and lists are found.
 
 The contract stands in `provider/archives.py`. Proved by `tests/contract/test_archives.py`,
-`test_merging.py` and `test_loose.py`.
+`test_merging.py` and `test_loose.py`, and by `tests/unit/storage/redis/test_archives.py`.
 """
 
 import asyncio
-import re
+import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
-from backscroll.storage.archive import ArchivedThread, Loose, Merged
+from backscroll.errors import StorageUnavailableError, StoreClosedError
+from backscroll.storage.archive import ArchivedThread, ArchiveMark, Loose, LooseKind, LooseMark, Merged
 from backscroll.storage.keys import ExternalId
-from backscroll.storage.provider.archives import FILES_OWNER, OWN_NAMESPACES, Chosen
+from backscroll.storage.provider.archives import (
+    FILES_OWNER,
+    NAMESPACES,
+    OWN_NAMESPACES,
+    PLAIN_NAMESPACES,
+    Chosen,
+)
 from backscroll.storage.provider.primitives import join_key
 from backscroll.storage.provider.rows import external_key
 from backscroll.storage.redis.agents import RedisAgents
 from backscroll.storage.redis.answers import LAST
-from backscroll.storage.redis.primitives import PAGE, Row
+from backscroll.storage.redis.batch import list_name
+from backscroll.storage.redis.names import LISTS, VALUES, Names
+from backscroll.storage.redis.primitives import Row
 from backscroll.storage.redis.terms import MESSAGES, THREADS, field_term
+from backscroll.storage.redis.transactions import RerunError
 
 _BESIDE = ("parts", "blocks", "feedback", "answers", "wanted_files")
 
@@ -24,12 +35,24 @@ _BESIDE = ("parts", "blocks", "feedback", "answers", "wanted_files")
 class RedisArchives(RedisAgents):
     """The calls for archives, where Redis can do better than the defaults."""
 
+    names: Names
+
     _own_namespaces = OWN_NAMESPACES | {LAST}
 
     async def merge_archive(self, pieces: Sequence[ArchivedThread], *, mirror: bool = False) -> list[Merged]:
-        async with self._exclusive:  # all of them in one transaction: a commit costs more than what it writes
-            await self._look_at_pieces(pieces)
+        merge_piece = super()._merge_piece
+        try:
+            async with self._exclusive:  # all of them in one transaction: a commit costs more than what it writes
+                await self._look_at_pieces(pieces)
+                return [await merge_piece(piece, mirror=mirror) for piece in pieces]
+        except (RerunError, StorageUnavailableError, StoreClosedError):
+            raise
+        except Exception:  # noqa: BLE001  # of all nothing is kept: those before the bad piece are, one by one
             return await super().merge_archive(pieces, mirror=mirror)
+
+    async def _merge_piece(self, piece: ArchivedThread, *, mirror: bool) -> Merged:
+        merge_piece = super()._merge_piece
+        return await self.transactions.call(lambda: merge_piece(piece, mirror=mirror))
 
     async def _look_at_pieces(self, pieces: Sequence[ArchivedThread]) -> None:
         """Read what the merge will ask for."""
@@ -51,6 +74,7 @@ class RedisArchives(RedisAgents):
         answered = {part.answer_id for each in every for part in each.parts if part.answer_id is not None}
         await self._rows("answers", sorted({answer.id for answer in answers} | answered))
         await self._rows("approvals", [approval.id for answer in answers for approval in answer.approvals])
+        await self._look("approvals", "answer_id", [answer.id for answer in answers if answer.approvals])
         await self._rows("feedback", [told.id for each in every for told in each.feedback])
         posted = {answer.answer_message_id for answer in answers} | {each.message.id for each in every if each.parts}
         await self._look("parts", "message_id", [*known, *(each for each in posted if each is not None)])
@@ -58,8 +82,28 @@ class RedisArchives(RedisAgents):
         await self._look("answers", "message_id", known)
         await self._look("answers", "thread_id", {piece.id for piece in pieces} | {row["thread_id"] for row in there})
 
-    async def _thread_ids(self) -> Iterable[str]:
-        return [key.decode() for key in await self.server.read("HKEYS", f"{self.server.prefix}v:{THREADS}")]
+    async def read_archive(
+        self, *, after: ArchiveMark | None = None, limit: int = 500, thread_ids: Sequence[str] | None = None
+    ) -> list[ArchivedThread]:
+        pieces = await super().read_archive(after=after, limit=limit, thread_ids=thread_ids)
+        if not pieces and thread_ids is None:
+            self.names.drop()
+        return pieces
+
+    async def read_loose(self, *, after: LooseMark | None = None, limit: int = 500) -> list[Loose]:
+        things = await super().read_loose(after=after, limit=limit)
+        if not things:
+            self.names.drop()
+        return things
+
+    async def _ids_to_archive(
+        self, after: ArchiveMark | None, limit: int, thread_ids: Sequence[str] | None
+    ) -> list[str]:
+        if thread_ids is not None:
+            return await super()._ids_to_archive(after, limit, thread_ids)
+        names = await self.names.of_namespace(THREADS, begins=after is None)
+        start = 0 if after is None else bisect_left(names, after.thread_id)
+        return names[start : start + limit + 1]
 
     async def _look_at_threads(self, ids: list[str]) -> None:
         await self._rows(THREADS, ids)
@@ -90,30 +134,52 @@ class RedisArchives(RedisAgents):
         if kept["last"] < last:
             await self.set(LAST, thread_id, {"last": last})
 
-    async def _plain_namespaces(self) -> Iterable[str]:
-        return await self._namespaces("v:")
+    async def _next_names(self, kind: LooseKind, after: str | None, limit: int) -> list[str]:
+        begins = after is None
+        if kind == "value":
+            names = await self.names.of_area(VALUES, PLAIN_NAMESPACES, self._own_namespaces, begins=begins)
+        else:
+            names = await self.names.of_namespace(NAMESPACES[kind], begins=begins)
+        start = 0 if after is None else bisect_right(names, after)
+        return names[start : start + limit]
+
+    async def _look_at_places(self, places: list[tuple[str, str]]) -> None:
+        for namespace in dict.fromkeys(space for space, _ in places):
+            await self._rows(namespace, [key for space, key in places if space == namespace])
 
     async def _plain_items(self, after: str | None, limit: int) -> list[Loose]:
+        names = await self.names.of_area(LISTS, (), self._own_namespaces, begins=after is None)
+        start = first = 0
+        if after is not None:
+            *place, number = json.loads(after)
+            start, first = bisect_left(names, join_key(*place)), int(number) + 1
+            first = first if names[start : start + 1] == [join_key(*place)] else 0
         found: list[Loose] = []
-        for namespace in await self._namespaces("n:"):
-            names = await self.server.read("SMEMBERS", f"{self.server.prefix}n:{namespace}")
-            keys = sorted(name.decode() for name in names if (namespace, name.decode()) != FILES_OWNER)
-            lists = await asyncio.gather(*(self.get_list(namespace, key) for key in keys))
-            for key, items in zip(keys, lists, strict=True):
-                for number, item in enumerate(items):
-                    told = {"namespace": namespace, "key": key, "item": item}
-                    found.append(Loose(kind="item", key=join_key(namespace, key, f"{number:012}"), value=told))
-        return sorted((thing for thing in found if after is None or thing.key > after), key=_key)[:limit]
+        while len(found) < limit and start < len(names):
+            page = names[start : start + limit - len(found)]
+            found += await self._items_of([tuple(json.loads(name)) for name in page], first, limit - len(found))
+            start, first = start + len(page), 0
+        return found
 
-    async def _namespaces(self, kind: str) -> list[str]:
-        """Return the namespaces that are not the defaults' own, sorted."""
-        start = f"{self.server.prefix}{kind}"
-        pattern, cursor, found = re.sub(r"([\[\]*?\\^-])", r"\\\1", start) + "*", 0, set[str]()
-        while True:
-            cursor, page = await self.server.read("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
-            found |= {name.decode().removeprefix(start) for name in page}
-            if int(cursor) == 0:
-                return sorted(found - self._own_namespaces)
+    async def _items_of(self, places: list[tuple[str, str]], first: int, limit: int) -> list[Loose]:
+        """Return the next items of these lists, from one of the first list's on."""
+        lists = [list_name(self.server.prefix, *place) for place in places]
+        lengths = await asyncio.gather(*(self.server.read("LLEN", name) for name in lists))
+        chosen: list[tuple[tuple[str, str], str, int, int]] = []
+        for place, name, length in zip(places, lists, lengths, strict=True):
+            count = 0 if place == FILES_OWNER else min(length - first, limit)
+            if count > 0:
+                chosen.append((place, name, first, count))
+                limit -= count
+            first = 0
+        texts = await asyncio.gather(
+            *(self.server.read("LRANGE", name, start, start + count - 1) for _, name, start, count in chosen)
+        )
+        return [
+            _item(place, number, json.loads(text))
+            for (place, _, start, _), page in zip(chosen, texts, strict=True)
+            for number, text in enumerate(page, start)
+        ]
 
 
 def _ids(ids: list[str], rows: Iterable[Row | None], name: str) -> list[str]:
@@ -121,5 +187,7 @@ def _ids(ids: list[str], rows: Iterable[Row | None], name: str) -> list[str]:
     return list(dict.fromkeys([*ids, *(row[name] for row in rows if row is not None)]))
 
 
-def _key(thing: Loose) -> str:
-    return thing.key
+def _item(place: tuple[str, str], number: int, item: Row) -> Loose:
+    namespace, key = place
+    told = {"namespace": namespace, "key": key, "item": item}
+    return Loose(kind="item", key=join_key(*place, f"{number:012}"), value=told)

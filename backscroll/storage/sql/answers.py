@@ -103,6 +103,7 @@ _COUNTS = (
     .where(_UNFINISHED)
     .group_by(answers.c.state)
 )
+_FAILED = select(func.count()).select_from(answers).where(answers.c.state == "failed")
 _JOINED = select(
     exists().where(answers.c.thread_id == aliases.c.thread_id, aliases.c.alias == bindparam("alias")).correlate(None)
 )
@@ -175,6 +176,9 @@ class SqlAnswers(SqlAliases):
         for row in await self.database.rows(_COUNTS):
             counts[row.state] = AnswerCount(row.number, age_s(row.oldest_at, row.at))
         return counts
+
+    async def count_failed_answers(self) -> int:
+        return int((await self.database.rows(_FAILED))[0][0])
 
     async def is_joined(self, alias: str) -> bool:
         return bool((await self.database.rows(_JOINED, {"alias": alias}))[0][0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, case, delete, exists, select, update
+from sqlalchemy import Row, bindparam, delete, exists, select, update
 
 from backscroll.storage.archive import (
     ArchivedAnswer,
@@ -20,17 +20,15 @@ from backscroll.storage.archive import (
     External,
 )
 from backscroll.storage.blocks import SAID
-from backscroll.storage.models import Message, plain_text
+from backscroll.storage.models import Content, Message, plain_text
 from backscroll.storage.provider.archiving import entry_of, is_reactions, merge_reactions, merge_wording, said_of
 from backscroll.storage.provider.rows import instant_of, instant_text, thumbs_of
-from backscroll.storage.sql.agent_tables import approvals, feedback, message_blocks
+from backscroll.storage.sql.agent_tables import feedback, message_blocks
+from backscroll.storage.sql.archive_answers import free_answer, is_further_answer, write_answer
 from backscroll.storage.sql.archive_known import Known
 from backscroll.storage.sql.archive_writing import (
-    UNDER_WAY,
-    Lane,
     Rows,
     Values,
-    approval_rows,
     block_rows,
     feedback_rows,
     part_rows,
@@ -43,8 +41,9 @@ from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.rows import FILE_FIELDS, content_values, search_values, tools_of
 from backscroll.storage.sql.tables import answers, message_files, message_parts, message_reactions, message_versions
 from backscroll.storage.sql.thumbs import keep_thumbs
-from backscroll.storage.sql.types import any_of, now
-from backscroll.storage.thumbs import reaction_feedback_id
+from backscroll.storage.sql.types import any_of
+from backscroll.storage.thumbs import Thumb, reaction_feedback_id, thumb_of
+from backscroll.storage.values import canonical_json
 
 _ITS: Any = bindparam("its_message")
 _SET_FILE = update(message_files).where(
@@ -55,14 +54,6 @@ _POST = update(message_parts).where(
     message_parts.c.message_id == _ITS, message_parts.c.part == bindparam("its_part"), ~_HELD
 )
 _DROP_FEEDBACK = delete(feedback).where(any_of(feedback.c.id, "ids"))
-_FREE = update(answers).where(answers.c.id == bindparam("its_answer"), answers.c.owner.is_(None))
-_DECIDE = update(approvals).where(approvals.c.id == bindparam("its_id"), approvals.c.decision.is_(None))
-_BEGUN = exists().where(answers.c.thread_id == bindparam("its_thread"), answers.c.state.in_(UNDER_WAY))
-_IS_BEGUN = select(case((_BEGUN, 1), else_=0))
-_STATE = (
-    "tries", "takeovers", "ready_at", "reason", "answer_message_id", "is_partial", "is_growing", "is_certain",
-    "updated_at",
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -73,6 +64,7 @@ class Change:
     wording: Values | None = None
     """The message's value, as the defaults have it, when its text or versions change."""
     reactions: Values | None = None
+    thumbs_new: set[tuple[str, Thumb]] = field(default_factory=set)
     thumbs_gone: list[str] = field(default_factory=list)
     files: list[Values] = field(default_factory=list)
     blocks: list[ArchivedBlock] = field(default_factory=list)
@@ -97,13 +89,14 @@ class Change:
     def leave_out(self, known: Known, mine: ArchivedMessage) -> None:
         """Leave out what others have of its names."""
         self.blocks = [block for block in self.blocks if block.id not in known.names["block"]]
+        self.feedback = [told for told in self.feedback if told.id not in known.names["feedback"]]
         if self.external is not None and known.places.get(self.external) not in (None, mine.message.id):
             self.external = None
         free = [part for part in self.parts if part.token not in known.names["token"]]
         self.parts = [_placed(part, known, mine) for part in free]
         self.posted = [_placed(part, known, mine) for part in self.posted]
-        if mine.answer is None and self.answer is not None and self.answer.id in known.names["answer"]:
-            self.answer = None
+        if self.answer is not None:
+            self.answer = free_answer(self.answer, known, mine)
 
 
 def difference(mine: ArchivedMessage, theirs: ArchivedMessage) -> Change:
@@ -119,7 +112,8 @@ def difference(mine: ArchivedMessage, theirs: ArchivedMessage) -> Change:
         before = thumbs_of(value)
         if theirs.reactions and merge_reactions(value, theirs):
             change.reactions = value
-            gone = before.keys() - thumbs_of(value).keys()
+            after = thumbs_of(value)
+            change.thumbs_new, gone = after.keys() - before.keys(), before.keys() - after.keys()
             change.thumbs_gone = [reaction_feedback_id(mine.message.id, *each) for each in gone]
         change.files = _files(mine, theirs)
         change.feedback = _feedback(mine, theirs, value)
@@ -144,7 +138,7 @@ def difference(mine: ArchivedMessage, theirs: ArchivedMessage) -> Change:
     if is_deleted:  # what it said does not come back by its posts
         change.parts = [_emptied(part) for part in change.parts]
         change.posted = [_emptied(part) for part in change.posted if part.state != parts[part.number].state]
-    if theirs.answer is not None and (mine.answer is None or _is_further_answer(mine.answer, theirs.answer)):
+    if theirs.answer is not None and (mine.answer is None or is_further_answer(mine.answer, theirs.answer)):
         change.answer = theirs.answer
     return change
 
@@ -175,15 +169,7 @@ async def apply(
         values |= {} if part.external is None else place_values(part.external)
         await connection.execute(_POST.values(values), {"its_message": message_id, "its_part": part.number})
     if change.answer is not None:
-        await _write_answer(connection, thread_id, mine, change.answer, rows)
-
-
-async def lane_of(connection: Connection, thread_id: str) -> Lane:
-    """Read which positions the answers of a thread have, and whether somebody is at one."""
-    query = select(answers.c.position, answers.c.state).where(answers.c.thread_id == thread_id)
-    found = (await connection.execute(query)).all()
-    held = any(row.state in UNDER_WAY for row in found)
-    return Lane({row.position for row in found}, held)
+        await write_answer(connection, thread_id, mine, change.answer, rows)
 
 
 def _value_of(mine: ArchivedMessage) -> Values:
@@ -204,10 +190,15 @@ def _value_of(mine: ArchivedMessage) -> Values:
 
 
 def _is_worded_otherwise(mine: ArchivedMessage, theirs: ArchivedMessage) -> bool:
-    if mine.message.content != theirs.message.content or mine.message.edited_at != theirs.message.edited_at:
+    if mine.message.edited_at != theirs.message.edited_at or not _is_same(mine.message.content, theirs.message.content):
         return True
-    known = [(each.written_at, each.content) for each in mine.versions]
-    return any((each.written_at, each.content) not in known for each in theirs.versions)
+    known = {(each.written_at, canonical_json(each.content)) for each in mine.versions}
+    return any((each.written_at, canonical_json(each.content)) not in known for each in theirs.versions)
+
+
+def _is_same(mine: Content, theirs: Content) -> bool:
+    """Compare contents as JSON: 1, 1.0 and true are three there, and one for Python."""
+    return mine == theirs and (isinstance(mine, str) or canonical_json(mine) == canonical_json(theirs))
 
 
 def _files(mine: ArchivedMessage, theirs: ArchivedMessage) -> list[Values]:
@@ -238,12 +229,6 @@ def _is_further(mine: ArchivedPart, theirs: ArchivedPart, *, is_later: bool) -> 
     return is_later and (mine.text or "", mine.state) != (theirs.text or "", theirs.state) and mine.state != "sent"
 
 
-def _is_further_answer(mine: ArchivedAnswer, theirs: ArchivedAnswer) -> bool:
-    known = {each.id: each.outcome is not None for each in mine.approvals}
-    asked = any(each.id not in known or (each.outcome and not known[each.id]) for each in theirs.approvals)
-    return theirs.updated_at > mine.updated_at or asked
-
-
 def _emptied(part: ArchivedPart) -> ArchivedPart:
     return part.model_copy(update={"text": ""}) if part.state == "sent" else part
 
@@ -260,7 +245,7 @@ def _written_at(message: Message) -> datetime:
 
 async def _write_reactions(connection: Connection, thread_id: str, message: Message, change: Change) -> None:
     log = (change.reactions or {})["reactions"]
-    rows = []
+    rows: list[Values] = []
     for position, entry in enumerate(log, 1):
         at = instant_of(entry["at"])
         named = {name: entry[name] for name in ("emoji", "user_id")}
@@ -271,7 +256,8 @@ async def _write_reactions(connection: Connection, thread_id: str, message: Mess
     await connection.execute(message_reactions.insert().inline(), rows)
     if change.thumbs_gone:
         await connection.execute(_DROP_FEEDBACK, {"ids": change.thumbs_gone})
-    await keep_thumbs(connection, [(thread_id, message, rows)])
+    new = [row for row in rows if (row["user_id"], thumb_of(row["emoji"])) in change.thumbs_new]
+    await keep_thumbs(connection, [(thread_id, message, new)])
 
 
 async def _write_message(
@@ -343,31 +329,3 @@ async def _add_blocks(
     rows = block_rows(mine.message.id, placed, tools_of(row))
     await connection.execute(insert_ignoring(connection, message_blocks), rows)
     return rows
-
-
-async def _write_answer(
-    connection: Connection, thread_id: str, mine: ArchivedMessage, theirs: ArchivedAnswer, rows: Rows
-) -> None:
-    """Bring the answer that is missing, or its later state where nobody has it."""
-    if mine.answer is None:
-        rows.add_answer(thread_id, mine.message.id, theirs, await lane_of(connection, thread_id))
-        return
-    if theirs.updated_at > mine.answer.updated_at:
-        values: Values = {name: getattr(theirs, name) for name in _STATE}
-        values["state"] = "waiting" if theirs.state == "running" else theirs.state
-        if theirs.position not in (await lane_of(connection, thread_id)).positions:
-            values["position"] = theirs.position  # it waits anew there
-        values |= {"ready_at": now()} if theirs.state in UNDER_WAY else {}
-        # A thread has one at a time: where another is being sent here, this one's stays as it is.
-        is_begun = (await connection.execute(_IS_BEGUN, {"its_thread": thread_id})).scalar_one()
-        if theirs.state != "sending" or not is_begun or mine.answer.state in UNDER_WAY:
-            await connection.execute(_FREE.values(values), {"its_answer": mine.answer.id})
-    known = {each.id: each for each in mine.answer.approvals}
-    asked = [each for each in theirs.approvals if each.id not in known]
-    if asked:
-        new = approval_rows(mine.answer.id, theirs.model_copy(update={"approvals": asked}))
-        await connection.execute(insert_ignoring(connection, approvals), new)
-    for each in theirs.approvals:
-        if each.outcome is not None and each.id in known and known[each.id].outcome is None:
-            told = {"decision": each.outcome, "decided_by": each.decided_by, "decided_at": each.decided_at}
-            await connection.execute(_DECIDE.values(told), {"its_id": each.id})

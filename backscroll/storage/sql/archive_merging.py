@@ -12,7 +12,8 @@ from sqlalchemy import Row, bindparam, delete, select, tuple_, update
 from backscroll.storage.archive import ArchivedMessage, ArchivedThread, Merged, next_sequence
 from backscroll.storage.provider.archiving import is_copy, joining_aliases, takes_alias
 from backscroll.storage.provider.rows import thread_gone
-from backscroll.storage.sql.archive_changes import apply, difference, lane_of
+from backscroll.storage.sql.archive_answers import lane_of
+from backscroll.storage.sql.archive_changes import apply, difference
 from backscroll.storage.sql.archive_known import Known, add_names, are_distinct, find_known, names_of
 from backscroll.storage.sql.archive_reading import read_archived
 from backscroll.storage.sql.archive_writing import Lane, Rows, insert_properties, place_values, thread_row
@@ -25,6 +26,7 @@ from backscroll.storage.sql.rows import THREAD_COLUMNS, Place
 from backscroll.storage.sql.saving import FIELDS, fields_of, update_threads
 from backscroll.storage.sql.tables import aliases, answers, message_parts, messages, threads
 from backscroll.storage.sql.types import any_of, now
+from backscroll.storage.values import canonical_json
 
 Found = dict[str, tuple[str, ArchivedMessage]]
 """Messages that are there, by id, with their threads."""
@@ -132,12 +134,15 @@ async def _find_same(
     rows = {row.id: row for row in await connection.execute(_THREADS, {"ids": sorted(ids)})}
     found = await read_archived(connection, _counterparts(known, pieces))
     same: list[Merged | None] = []
-    for piece in pieces:
+    changing = Known()
+    for piece, its in zip(pieces, names, strict=True):
         row = _thread_of(piece, rows, known, mirror=mirror)
-        is_same = row is not None and not _is_later(row, piece)
+        is_same = row is not None and not changing.meets(its) and not _is_later(row, piece)
         is_same = is_same and row is not None and not _aliases_to_take(piece, row.id, rows, known, mirror=mirror)
         is_same = is_same and row is not None and _has_all(row.id, piece, found, known, mirror=mirror)
         same.append(Merged(row.id, False, 0, 0) if row is not None and is_same else None)
+        if not is_same:
+            changing.add(its)  # what shares a name with it is looked at once it is merged
     return same
 
 
@@ -170,7 +175,9 @@ def _aliases_to_take(
 
 def _is_later(row: Row[Any], piece: ArchivedThread) -> bool:
     """Tell whether a thread's fields become those of the archive."""
-    return piece.updated_at > row.updated_at and any(getattr(piece, name) != getattr(row, name) for name in FIELDS)
+    return piece.updated_at > row.updated_at and any(
+        canonical_json(getattr(piece, name)) != canonical_json(getattr(row, name)) for name in FIELDS
+    )
 
 
 def _has_all(thread_id: str, piece: ArchivedThread, found: Found, known: Known, *, mirror: bool) -> bool:

@@ -5,8 +5,8 @@ Proved by `tests/contract/test_archives.py` and `tests/unit/storage/sql/test_arc
 
 from collections.abc import Iterator, Sequence
 
-from backscroll.errors import StorageError, StorageRefusedError, StorageUnavailableError
-from backscroll.storage.archive import ArchivedThread, ArchiveMark, Loose, LooseMark, Merged
+from backscroll.errors import StorageError, StorageRefusedError, StorageUnavailableError, StoreClosedError
+from backscroll.storage.archive import ArchivedThread, ArchiveMark, Loose, LooseMark, Merged, PieceRefusedError
 from backscroll.storage.sql.archive_merging import merge_pieces
 from backscroll.storage.sql.archive_reading import read_at_once, read_page
 from backscroll.storage.sql.checkpoints import SqlCheckpoints
@@ -33,10 +33,11 @@ class SqlArchives(SqlCheckpoints):
         for batch in _batches(pieces):
             try:
                 merged += await self._merge_batch(batch, mirror=mirror)
-            except StorageUnavailableError:
+            except (StorageUnavailableError, StoreClosedError):
                 raise
-            except Exception:  # noqa: BLE001  # one bad piece must not take its neighbours along
-                merged += await self._merge_alone(batch, mirror=mirror)
+            except Exception:  # noqa: BLE001  # of the batch nothing is kept: those before the bad piece are, one by one
+                for piece in batch:
+                    merged += await self._merge_alone(piece, merged, mirror=mirror)
         return merged
 
     async def read_loose(self, *, after: LooseMark | None = None, limit: int = 500) -> list[Loose]:
@@ -49,27 +50,25 @@ class SqlArchives(SqlCheckpoints):
     async def _merge_batch(self, pieces: Sequence[ArchivedThread], *, mirror: bool) -> list[Merged]:
         return await self.database.change(lambda connection: merge_pieces(connection, pieces, mirror=mirror))
 
-    async def _merge_alone(self, pieces: Sequence[ArchivedThread], *, mirror: bool) -> list[Merged]:
-        """Merge each piece in a transaction of its own; what is wrong with one is raised after the last."""
-        merged: list[Merged] = []
-        errors: list[Exception] = []
-        for piece in pieces:
-            try:
-                merged += await self._merge_one(piece, mirror=mirror)
-            except StorageUnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001  # its neighbours are kept
-                errors.append(error)
-        if errors:
-            raise errors[0]
-        return merged
+    async def _merge_alone(self, piece: ArchivedThread, before: list[Merged], *, mirror: bool) -> list[Merged]:
+        """Merge a piece in a transaction of its own.
+
+        Args: before: what became of those before it.
+        Raises: PieceRefusedError
+        """
+        try:
+            return await self._merge_one(piece, mirror=mirror)
+        except (StorageUnavailableError, StoreClosedError):
+            raise
+        except Exception as error:
+            raise PieceRefusedError(piece.id, before, error) from error
 
     async def _merge_one(self, piece: ArchivedThread, *, mirror: bool) -> list[Merged]:
         attempt = 1
         while True:
             try:
                 return await self._merge_batch([piece], mirror=mirror)
-            except (StorageUnavailableError, StorageRefusedError):
+            except (StorageUnavailableError, StorageRefusedError, StoreClosedError):
                 raise
             except StorageError:
                 # Another writer may have taken one of its names since they were looked up.

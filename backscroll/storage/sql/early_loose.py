@@ -19,6 +19,7 @@ from backscroll.storage.sql.engine import Connection
 from backscroll.storage.sql.marking import apply_early
 from backscroll.storage.sql.rows import Place, external_values, place_of, read_by_ids
 from backscroll.storage.sql.tables import early_events
+from backscroll.storage.sql.types import now
 from backscroll.storage.values import canonical_json, new_id
 
 _PLACE = (
@@ -70,11 +71,12 @@ async def merge_early(connection: Connection, thing: Loose, *, replace: bool) ->
         if not replace or canonical_json([_told(row) for row in stands]) == canonical_json(changes):
             return False
         await connection.execute(_DROP, {f"its_{name.name}": part for name, part in zip(_PLACE, place, strict=True)})
-    since = {"created_at": datetime.fromisoformat(thing.value["since"])}
+    since = thing.value["since"]
+    insert = early_events.insert().values(created_at=now() if since is None else datetime.fromisoformat(since))
     for change in changes:
         told = {name: change.get(name) for name in ("kind", "emoji", "user_id", "content")}
         values = {"id": new_id(), "event_at": datetime.fromisoformat(change["at"]), **external_values(external)}
-        await connection.execute(early_events.insert(), told | values | since)
+        await connection.execute(insert, told | values)
     if holder is None:
         return True
     before = await _seen(connection, holder)

@@ -277,6 +277,7 @@ class FakeDiscord(Trouble, Waiting):
         Raises: TimeoutError: one has not.
         """
         try:
-            await asyncio.wait_for(self._gateway.settle(), timeout)
+            async with asyncio.timeout(timeout):  # on 3.11 wait_for may lose a cancellation
+                await self._gateway.settle()
         except TimeoutError:
             raise TimeoutError(f"A client has not read all events in {timeout} s.") from None

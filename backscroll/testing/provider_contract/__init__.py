@@ -45,6 +45,7 @@ NOUNS = (
     "growing",
     "lineage",
     "loose",
+    "merged_answers",
     "merging",
     "messages",
     "permalinks",

@@ -207,8 +207,9 @@ async def test_steps_are_refused_for_an_answer_that_is_no_more(provider: Storage
 async def test_renew_holds_on_to_all_of_an_owners_answers(provider: StorageProvider) -> None:
     answers = [await asked(provider, n, key=ThreadKey("slack", "T", "C", str(n))) for n in range(3)]
     for _ in range(2):
-        await taken(provider, "one", lease_s=SHORT_S)
-    await taken(provider, "two", lease_s=LEASE_S)
+        await taken(provider, "one")
+    await taken(provider, "two")
+    await provider.renew_leases("one", SHORT_S)
     assert sorted(await provider.renew_leases("one", LEASE_S)) == sorted(answer.id for answer in answers[:2])
     await asyncio.sleep(2 * SHORT_S)
     assert await take(provider, "three") is None

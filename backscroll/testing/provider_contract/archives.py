@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backscroll.storage.archive import ArchivedThread, ArchiveMark
+from backscroll.storage.archive import ArchivedThread, ArchiveMark, Merged, PieceRefusedError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import LocalFiles
 from backscroll.storage.memory import Provider as Memory
@@ -304,6 +304,29 @@ async def test_merge_archive_again_changes_nothing(provider: StorageProvider) ->
     assert await merged(provider, *pieces) == (False, 0, 0)
     assert (await one_of(provider), await provider.list_dropped_files()) == before
     assert (await got(provider, thread_id)).updated_at == pieces[0].updated_at
+
+
+async def test_merge_archive_keeps_what_is_before_a_piece_that_it_refuses(
+    provider: StorageProvider, tmp_path: Path
+) -> None:
+    source, attachments = Memory(), Attachments(provider, LocalFiles(tmp_path / "files"))
+    for name in ("a", "b", "c"):
+        await source.create_thread(name, "U1", None)
+        await source.append_message(name, said(name))
+    a, b, c = await archive(source)
+    pieces = [a, b.model_copy(update={"aliases": None}), c]
+
+    async def nothing(sha256: str) -> None:
+        return None
+
+    for is_new in (True, False):
+        with pytest.raises(PieceRefusedError, match="Thread b is not to be kept") as refused:
+            await attachments.write_archive([a], nothing, lambda: provider.merge_archive(pieces))
+        assert refused.value.index == 1
+        assert refused.value.merged == [Merged("a", is_new, int(is_new), 0)]
+        assert isinstance(refused.value.__cause__, TypeError)
+        assert [piece.id for piece in await archive(provider)] == ["a"]
+    await attachments.close()
 
 
 async def test_write_archive_stores_the_contents_that_are_missing(provider: StorageProvider, tmp_path: Path) -> None:

@@ -95,6 +95,18 @@ async def test_merge_loose_replaces_only_when_told_to(provider: StorageProvider)
     assert await provider.get_heartbeat("helper") == {"last_ping_pong_time": 2.0}
 
 
+async def test_merge_loose_lets_changes_wait_from_now_on_where_it_is_not_told_since_when(
+    provider: StorageProvider,
+) -> None:
+    value = {"changes": [{"kind": "delete", "at": at(1)}], "since": None}
+    thing = Loose(kind="early_event", key='["slack","T1","C1","7"]', value=value)
+
+    assert await provider.merge_loose([thing]) == 1
+    assert await provider.merge_loose([thing], replace=True) == 0
+    (kept,) = await loose(provider)
+    assert kept.value["since"] is not None
+
+
 async def test_merge_loose_keeps_the_order_of_lists(provider: StorageProvider) -> None:
     def item(number: int, text: str) -> Loose:
         told = {"namespace": "notes", "key": "k", "item": {"id": text, "text": text}}

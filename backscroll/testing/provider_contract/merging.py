@@ -1,6 +1,8 @@
 """Claims for merging: an archive joins what is there, and nothing is lost."""
 
-from backscroll.storage.archive import ArchivedBlock, ArchivedThread
+from datetime import timedelta
+
+from backscroll.storage.archive import ArchivedBlock, ArchivedFeedback, ArchivedReaction, ArchivedThread
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.memory import Provider as Memory
 from backscroll.storage.models import Message, file_location
@@ -249,6 +251,65 @@ async def test_merge_archive_takes_fetched_files_over(provider: StorageProvider)
     assert (await stored(provider, "m1")).attachments == [kept]
     assert await provider.list_wanted_files(["slack"]) == []
     assert await provider.is_file_needed(SHA256)
+
+
+async def test_merge_archive_tells_values_apart_that_only_python_takes_for_the_same(provider: StorageProvider) -> None:
+    source = Memory()
+    await source.create_thread("t", "U1", None)
+    await source.update_thread("t", metadata={"n": 1})
+    await source.append_message("t", Message(role="user", id="m1", content=[{"type": "x", "n": 1}]))
+    piece = await one_of(source)
+    (told,) = piece.messages
+    later = piece.updated_at + timedelta(days=1)
+    message = told.message.model_copy(update={"content": [{"type": "x", "n": True}], "updated_at": later})
+    changed = {"attributes": {"n": True}, "updated_at": later}
+    await provider.merge_archive([piece])
+
+    changed |= {"messages": [told.model_copy(update={"message": message})]}
+    assert await merged(provider, piece.model_copy(update=changed)) == (False, 0, 1)
+    kept = await one_of(provider)
+    assert kept.attributes["n"] is True
+    assert str(kept.messages[0].message.content) == str(message.content)
+    assert [thread.id for thread in await provider.find_by_attributes({"n": True})] == ["t"]
+
+
+async def test_merge_archive_makes_no_feedback_of_a_thumb_that_stood_without(provider: StorageProvider) -> None:
+    """A fork's copies have such thumbs."""
+    source = Memory()
+    await source.create_thread("t", "U1", None)
+    await source.append_message("t", Message(role="assistant", id="m1", content="hi"))
+    piece = await one_of(source)
+    log: list[ArchivedReaction] = []
+    for emoji, user_id in (("+1", "U1"), ("eyes", "U2"), ("-1", "U2")):
+        log.append(ArchivedReaction(emoji=emoji, user_id=user_id))
+        messages = [piece.messages[0].model_copy(update={"reactions": list(log)})]
+        await provider.merge_archive([piece.model_copy(update={"messages": messages})])
+
+    assert (await stored(provider, "m1")).reactions == {"+1": ["U1"], "eyes": ["U2"], "-1": ["U2"]}
+    assert [(told.user_id, told.thumb) for told in await provider.get_feedback()] == [("U2", "down")]
+
+
+async def test_merge_archive_adds_no_feedback_whose_id_is_taken(provider: StorageProvider) -> None:
+    source = await copied(provider, said("one", id="m1"), said("two", id="m2"))
+    (piece,) = await archive(source)
+    told = ArchivedFeedback(id="f", user_id="U1", rating=4, created_at=at(1))
+    for number, changed in ((0, 1), (1, 0)):
+        messages = [piece.messages[number].model_copy(update={"feedback": [told]})]
+        again = piece.model_copy(update={"messages": messages})
+        assert await merged(provider, again) == (False, 0, changed)
+
+
+async def test_merge_archive_takes_pieces_that_share_a_name_in_their_order(provider: StorageProvider) -> None:
+    source = Memory()
+    for name in ("a", "b"):
+        await source.create_thread(name, "U1", None)
+    pieces = [piece.model_copy(update={"aliases": ["lions"]}) for piece in (await archive(source))[::-1]]
+
+    for _ in range(2):
+        await provider.merge_archive(pieces, mirror=True)
+        holder = await provider.get_by_alias("lions")
+        assert holder is not None
+        assert holder.id == "a"
 
 
 async def test_mirrored_aliases_are_where_the_source_has_them(provider: StorageProvider) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
-from backscroll.storage.records import UNFINISHED
+from backscroll.storage.records import UNFINISHED, FinalState
 from backscroll.storage.store import ThreadStore
 from backscroll.storage.values import INT64, utc_now
 from backscroll.testing.provider_contract.clock import SetUpdatedAt
@@ -207,6 +207,16 @@ async def test_count_answers_tells_of_each_state_that_is_not_finished(provider: 
     oldest_s, age = counts["waiting"].oldest_s, utc_now() - first.created_at
     assert oldest_s is not None
     assert 0 <= oldest_s <= age.total_seconds() + 1
+
+
+async def test_count_failed_answers_counts_those_alone(provider: StorageProvider) -> None:
+    ended: list[FinalState] = ["failed", "sent", "failed", "skipped"]
+    for number, state in enumerate(ended):
+        await asked(provider, number)
+        mine = await taken(provider)
+        await provider.finish_answer(mine.id, "one", state)
+    await asked(provider, 4)
+    assert await provider.count_failed_answers() == 2
 
 
 async def test_pool_use_tells_what_is_at_work(provider: StorageProvider) -> None:

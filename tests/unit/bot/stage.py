@@ -335,6 +335,9 @@ class Flaky(memory.Provider):
     async def renew_leases(self, *arguments: Any, **options: Any) -> Any:
         return await self._call("renew_leases", super().renew_leases, *arguments, **options)
 
+    async def expire_approvals(self, *arguments: Any, **options: Any) -> Any:
+        return await self._call("expire_approvals", super().expire_approvals, *arguments, **options)
+
     async def begin_sending(self, *arguments: Any, **options: Any) -> Any:
         return await self._call("begin_sending", super().begin_sending, *arguments, **options)
 

@@ -4,13 +4,15 @@ import asyncio
 import logging
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from backscroll.bot.app import policy_of
+from backscroll.bot.app import _expire, policy_of
 from backscroll.bot.approvals import Decision
+from backscroll.bot.background import every, in_background
 from backscroll.bot.config import BotConfig
 from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.bot.turn import Turn
@@ -120,6 +122,22 @@ async def test_approval_that_expires_resumes_the_handler(provider: StorageProvid
     (decision,) = handler.decisions
     assert (decision.outcome, decision.by, bool(decision)) == ("expired", None, False)
     assert adapter.standing == ["sure?\n\n⌛ Expired", "left"]
+
+
+async def test_approval_expires_also_after_a_step_that_ended_in_any_error(
+    adapter: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider, handler = Flaky(), Deleting(expires_in=timedelta(microseconds=1))
+    provider.faults["expire_approvals"] = [OSError("what Anna wrote")]
+    await ask_as_anna(provider)
+    async with answering(provider, adapter, handler) as bot:
+        await until_open(provider)
+        async with in_background(every(0.001, "Expiring approvals", partial(_expire, provider, bot))):
+            await until(lambda: handler.began == 2)
+        await bot.drained()
+    assert [decision.outcome for decision in handler.decisions] == ["expired"]
+    assert "Expiring approvals is put off: OSError at stage.py" in caplog.text
+    assert "Anna" not in caplog.text
 
 
 async def test_second_question_is_asked_when_the_first_is_decided(provider: StorageProvider, adapter: Recorder) -> None:

@@ -294,6 +294,6 @@ async def test_handler_that_is_stopped_while_it_posts_leaves_no_half_post(
         return "the answer"
 
     await ask(provider, "q")
-    async with answering(provider, adapter, posts, handler_timeout_s=0.1) as bot:
+    async with answering(provider, adapter, posts, handler_timeout_s=1) as bot:
         await bot.drained()
     assert adapter.texts == ["a", "post", "the answer"]

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backscroll.bot import retention as module
 from backscroll.bot.config import PlatformRetention, RetentionConfig
 from backscroll.bot.retention import Retention
+from backscroll.errors import StorageUnavailableError
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.files import LocalFiles
+from backscroll.storage.forgetting import ExpiredPage, Expiry
 from backscroll.storage.keys import ThreadKey
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.records import Arrival
@@ -112,6 +115,34 @@ async def test_retention_merges_indexes_at_most_once_a_day_when_it_cleared(
     assert merged == [start, start + timedelta(days=1)]
 
 
+async def test_retention_merges_indexes_of_what_it_cleared_before_a_rule_failed(
+    provider: Provider, attachments: Attachments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, merged, find = utc_now(), list[datetime](), provider.find_expired
+
+    async def merge() -> None:
+        merged.append(clock)
+
+    async def find_on_slack(expiry: Expiry, **options: Any) -> ExpiredPage:
+        if expiry.platform == "discord":
+            raise StorageUnavailableError("It is away.")
+        return await find(expiry, **options)
+
+    monkeypatch.setattr(provider, "merge_indexes", merge)
+    monkeypatch.setattr(module, "utc_now", lambda: clock)
+    both: RetentionConfig = {name: PlatformRetention(365, {}) for name in ("slack", "discord")}
+    retention = Retention(both, provider, attachments)
+    await retention.carry_out()
+    await said(provider, SLACK, 366)
+    clock += timedelta(days=1)
+    with monkeypatch.context() as away:
+        away.setattr(provider, "find_expired", find_on_slack)
+        with pytest.raises(StorageUnavailableError):
+            await retention.carry_out()
+    await retention.carry_out()
+    assert merged == [clock - timedelta(days=1), clock]
+
+
 async def test_retention_deletes_rejected_events_of_the_platforms_days(
     provider: Provider, attachments: Attachments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +184,7 @@ async def test_retention_lets_two_processes_do_the_same_work(
     assert await standing(provider, *ids) == [False] * len(ids)
 
 
-async def test_retention_that_is_cancelled_goes_on_where_it_was(
+async def test_retention_that_is_cancelled_is_completed_by_the_next_run(
     provider: Provider, attachments: Attachments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CLEARED_COUNT", 1)

@@ -10,6 +10,7 @@ import random
 import shutil
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from backscroll.errors import StorageRefusedError, StorageUnavailableError
 from backscroll.storage.files import CHUNK_BYTES, HOLD_S, Held, LocalFiles
+from backscroll.storage.files.disk import in_thread
 
 CONTENT = b"the-secret-words"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -427,6 +429,26 @@ async def test_put_cancelled_while_it_waits_for_its_stream_leaves_nothing(files:
     assert on_disk(directory) == []
 
 
+async def test_step_on_the_disk_goes_to_its_end_though_it_is_cancelled_twice() -> None:
+    began, free, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        free.wait(20)
+        ended.set()
+
+    step = asyncio.create_task(in_thread(work))
+    await asyncio.to_thread(began.wait, 20)
+    for _ in range(2):
+        step.cancel()
+        await asyncio.wait([step], timeout=0.01)
+    assert not step.done()
+    free.set()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    assert ended.is_set()
+
+
 async def test_put_cancelled_anywhere_leaves_nothing_that_recover_leaves(files: LocalFiles, directory: Path) -> None:
     for number in itertools.count():
         put = asyncio.create_task(files.put(chunks(b"x" * CHUNK_BYTES, CONTENT)))
@@ -796,6 +818,8 @@ async def test_many_at_once_lose_and_leave_no_content(directory: Path, any_disk:
             name, content = f"{number}", chance.choice(contents)
             held = await files.put(content)
             if chance.random() < 0.7:
+                if name in rows:
+                    await files.discard([rows.pop(name)], rows.need)
                 rows[name] = held.sha256
             await files.settle(held, rows.need)
             if name in rows:

@@ -234,7 +234,7 @@ async def test_pattern_names_the_texts_that_it_fits() -> None:
 
 async def test_pattern_is_done_with_a_name_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     pattern = Pattern("(a+)+b")
-    monkeypatch.setattr(pattern, "_left_s", 0.2)
+    monkeypatch.setattr(pattern, "_left_s", 5.0)
     assert await pattern.fitting([("t", "ab"), ("t", "a" * 50_000)]) == {"t"}
 
 

@@ -30,7 +30,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 def client(slack: FakeSlack) -> AsyncWebClient:
     # Without retry handlers: a test sees each answer as it came.
-    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[], timeout=5)
+    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[], timeout=30)
 
 
 class Bot:

@@ -100,7 +100,7 @@ async def test_upload_of_the_client_becomes_a_message(slack: FakeSlack, client: 
 
 
 async def test_upload_is_shared_a_little_later(slack: FakeSlack, client: AsyncWebClient) -> None:
-    slack.share_delay_s = 0.05
+    slack.share_delay_s = 1.0
     general = slack.add_channel("general")
     answer = await client.files_upload_v2(content="x", filename="x.txt", channel=general.id)
     file_id = answer["files"][0]["id"]

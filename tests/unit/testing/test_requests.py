@@ -107,7 +107,7 @@ async def test_no_retry_header_ends_the_repeats(slack: FakeSlack) -> None:
 
 
 async def test_unreachable_app_is_told_why_it_comes_again(slack: FakeSlack) -> None:
-    slack.retry_delays = (0.01, 0.01, 0.01)
+    slack.retry_delays = (0.5, 5, 5)
     slack.request_url = "http://127.0.0.1:9/slack/events"
     await slack.send_event({"type": "message"})
     await slack.until(lambda: slack.deliveries)

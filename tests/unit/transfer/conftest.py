@@ -1,8 +1,9 @@
 """Storages to move things between."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,13 @@ def source(opened: Opened) -> Side:
 @pytest.fixture
 def target(opened: Opened) -> Side:
     return opened("target.db")
+
+
+@contextmanager
+def refusing(database: Path, condition: str) -> Iterator[None]:
+    """Let a SQLite database refuse messages that meet a condition."""
+    refuse = f"CREATE TRIGGER no BEFORE INSERT ON messages WHEN new.{condition} BEGIN SELECT RAISE(ABORT, 'no'); END"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(refuse)
+        yield
+        connection.execute("DROP TRIGGER no")

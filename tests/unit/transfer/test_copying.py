@@ -121,6 +121,22 @@ async def test_merge_keeps_both(source: Side, target: Side) -> None:
     assert await target.provider.get("mine", "key") == {"n": 2}
 
 
+async def test_merge_reads_a_long_thread_back_once(source: Side, target: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    await source.provider.merge_archive([archived("long", 40)])
+    read, read_archive = 0, target.provider.read_archive
+
+    async def counting(**options: Any) -> list[ArchivedThread]:
+        nonlocal read
+        pieces = await read_archive(**options)
+        read += sum(len(piece.messages) for piece in pieces)
+        return pieces
+
+    monkeypatch.setattr(target.provider, "read_archive", counting)
+    told = await copy(source, target, merge=True)
+    assert (told.is_faithful, told.verified_messages) == (True, 40)
+    assert read <= 2 * 40
+
+
 async def test_what_changes_while_it_is_copied_comes_too(
     source: Side, target: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +178,7 @@ async def test_thread_that_never_stands_still_is_named(
     monkeypatch.setattr(target.provider, "merge_archive", write_then_merge)
     told = await copy(source, target)
     assert not told.is_faithful
-    assert (told.differing, told.differing_count, told.verified_threads) == (["busy"], 1, 1)
+    assert (told.differing, told.differing.total, told.verified_threads) == (["busy"], 1, 1)
 
     monkeypatch.setattr(target.provider, "merge_archive", merge)
     assert (await copy(source, target)).is_faithful
@@ -193,7 +209,7 @@ async def test_deletion_in_the_source_comes_along(source: Side, target: Side) ->
     await source.provider.delete_thread("a")
     told = await copy(source, target)
 
-    assert (told.deleted_threads, told.strange_count, told.is_faithful) == (1, 0, True)
+    assert (told.deleted_threads, told.strange.total, told.is_faithful) == (1, 0, True)
     assert await hashes(target) == await hashes(source)
 
 
@@ -260,3 +276,15 @@ async def test_writer_beside_the_copy_loses_nothing(source: Side, target: Side) 
 
     assert told.is_faithful
     assert await hashes(target) == await hashes(source)
+
+
+async def test_what_was_forgotten_in_the_target_does_not_come_back(source: Side, target: Side) -> None:
+    await fill(source, "a")
+    await copy(source, target)
+    (message, *_) = await target.provider.read_messages("a", limit=9)
+    await target.provider.clear_messages([message.id])
+    told = await copy(source, target)
+
+    (tombstone, *_) = await target.provider.read_messages("a", limit=9)
+    assert (tombstone.id, tombstone.text) == (message.id, "")
+    assert (told.is_faithful, list(told.written)) == (False, ["a"])

@@ -1,9 +1,11 @@
 """Exports: what is written, and that nothing half has the file's name."""
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from backscroll.errors import StorageRefusedError
-from backscroll.storage.models import Attachment, Message
+from backscroll.storage.models import Attachment, Message, file_location
 from backscroll.storage.store import ThreadStore
 from backscroll.transfer import reading
 from backscroll.transfer.copying import Side
@@ -95,7 +97,36 @@ async def test_contents_lie_beside_the_file_and_a_missing_one_is_named(source: S
 
     assert (tmp_path / "out" / kept).read_bytes() == b"kept"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [kept]
-    assert (told.files, told.missing_files, told.missing_file_count) == (1, [lost], 1)
+    assert (told.files, told.missing_files, told.missing_files.total) == (1, [lost], 1)
+
+
+async def test_missing_content_counts_once_however_many_threads_need_it(source: Side, tmp_path: Path) -> None:
+    lost = Attachment(name="lost", type="x", sha256="a" * 64, location=file_location("a" * 64), size_bytes=1)
+    for name in "abc":
+        piece = archived(name, 1)
+        message = piece.messages[0].message.model_copy(update={"attachments": [lost]})
+        messages = [piece.messages[0].model_copy(update={"message": message})]
+        await source.provider.merge_archive([piece.model_copy(update={"messages": messages})])
+    _, told = await exported(source, files=tmp_path / "out")
+    assert (told.missing_files, told.missing_files.total) == ([lost.sha256], 1)
+
+
+async def test_content_is_on_the_disk_before_it_has_its_name(
+    source: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ThreadStore(provider=source.provider, closes_provider=False) as store:
+        thread = await store.get_or_create("t")
+        thread.add_message(Message(role="user", attachments=[Attachment(name="f", content=b"content")]))
+        await store.save(thread)
+    sync, synced, out = os.fsync, list[tuple[int, list[str]]](), tmp_path / "out"
+
+    def noted(file: int) -> None:
+        sync(file)
+        synced.append((os.fstat(file).st_size, [path.suffix for path in out.iterdir()]))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await exported(source, files=out)
+    assert synced == [(len(b"content"), [".part"])]
 
 
 async def _no() -> bool:
@@ -156,6 +187,25 @@ def test_file_is_written_by_one_export_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(StorageRefusedError, match="Another export writes"), whole_file(path):
             raise AssertionError
     assert path.read_text() == "first"
+
+
+def test_export_that_ends_while_another_begins_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other has opened the file already, and gets its lock when the file is whole."""
+    path, lock = tmp_path / "out.jsonl", fcntl.flock
+    first = ExitStack()
+    first.enter_context(whole_file(path)).write(b"first")
+
+    def ending(file: int, how: int) -> None:
+        first.close()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", ending)
+    with pytest.raises(StorageRefusedError, match="is there already"), whole_file(path):
+        raise AssertionError
+    assert path.read_bytes() == b"first"
+    with whole_file(path, force=True) as file:
+        file.write(b"second")
+    assert [path.read_bytes(), *tmp_path.iterdir()] == [b"second", path]
 
 
 async def test_disk_that_is_full_ends_the_export(source: Side) -> None:

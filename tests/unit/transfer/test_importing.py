@@ -16,6 +16,7 @@ from backscroll.transfer.contents import Contents, exported_files
 from backscroll.transfer.copying import Side
 from backscroll.transfer.exporting import export_jsonl
 from backscroll.transfer.importing import Imported, import_jsonl
+from tests.unit.transfer.conftest import refusing
 from tests.unit.transfer.samples import CANARY, archived
 
 HEADER = {"backscroll": {"format": 1, "version": "1.0"}}
@@ -78,7 +79,7 @@ async def test_faulty_lines_are_named_and_stop_no_other(target: Side) -> None:
 
     assert await ids(target) == ["a", "b"]
     assert [number for number, _ in told.faults] == [3, 4, 5]
-    assert told.fault_count == 3
+    assert told.faults.total == 3
     assert told.faults[1][1].startswith("thread.messages.1.message.role: ")
     assert CANARY not in str(told)
     assert not told.is_faithful
@@ -87,7 +88,7 @@ async def test_faulty_lines_are_named_and_stop_no_other(target: Side) -> None:
 
 async def test_faults_past_the_twentieth_are_counted(target: Side) -> None:
     told = await imported(target, HEADER, *[b"{"] * 50, end())
-    assert (len(told.faults), told.fault_count) == (20, 50)
+    assert (len(told.faults), told.faults.total) == (20, 50)
 
 
 async def test_line_that_is_too_long_is_passed_by(target: Side, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,11 +148,31 @@ async def test_later_piece_before_its_thread_is_named_and_comes_with_the_repeat(
     lines = [HEADER, line(archived("t", 3, first=4)), line(archived("a")), line(archived("t", 3)), end(2, 8)]
     told = await imported(target, *lines)
     assert [number for number, _ in told.faults] == [2]
-    assert not (await imported(target, *lines)).fault_count
+    assert not (await imported(target, *lines)).faults
 
     thread = await target.provider.get_thread("t")
     assert thread is not None
     assert [(each.sequence, each.id) for each in thread.messages] == [(n, f"t-{n}") for n in range(1, 7)]
+
+
+async def test_piece_behind_a_refused_one_is_named_and_comes_with_the_repeat(target: Side, tmp_path: Path) -> None:
+    lines = [HEADER, line(archived("t", 3)), line(archived("t", 3, first=4)), line(archived("a")), end(2, 8)]
+    with refusing(tmp_path / "target.db", "id = 't-1'"):
+        told = await imported(target, *lines)
+    assert [number for number, _ in told.faults] == [2, 3]
+    assert await ids(target) == ["a"]
+    assert not (await imported(target, *lines)).faults
+
+    thread = await target.provider.get_thread("t")
+    assert thread is not None
+    assert [(each.sequence, each.id) for each in thread.messages] == [(n, f"t-{n}") for n in range(1, 7)]
+
+
+async def test_what_is_new_is_counted_beside_a_line_that_is_refused(target: Side, tmp_path: Path) -> None:
+    with refusing(tmp_path / "target.db", "id = 'b-2'"):
+        told = await imported(target, HEADER, *[line(archived(name)) for name in "abc"], end(3, 6))
+    assert [number for number, _ in told.faults] == [3]
+    assert (told.threads, told.messages, told.new_threads, told.new_messages) == (2, 4, 2, 4)
 
 
 async def test_missing_and_damaged_contents_are_named_and_their_messages_kept(target: Side, tmp_path: Path) -> None:
@@ -164,7 +185,7 @@ async def test_missing_and_damaged_contents_are_named_and_their_messages_kept(ta
         each["message"]["attachments"] = [{"name": outside, "type": "x", "sha256": sha256, "location": location}]
     told = await imported(target, HEADER, piece, end(1, 4), files=tmp_path)
 
-    assert (told.missing_files, told.missing_file_count) == ([missing, damaged, pipe], 3)
+    assert (told.missing_files, told.missing_files.total) == ([missing, damaged, pipe], 3)
     assert told.messages == 4
     async with ThreadStore(provider=target.provider, closes_provider=False) as store:
         thread = await store.get("t")

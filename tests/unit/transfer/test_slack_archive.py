@@ -1,6 +1,7 @@
 """An export is read as far as it can be, in bounded memory, and no name in it leads anywhere."""
 
 import json
+import os
 import stat
 import struct
 import tracemalloc
@@ -148,6 +149,14 @@ def test_file_that_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
         pass
 
 
+@pytest.mark.parametrize(("name", "fact"), [("pipe", "is no file"), ("nothing", "cannot be read: No such file")])
+def test_what_is_no_file_is_refused_with_the_way_out(tmp_path: Path, name: str, fact: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageRefusedError, match=fact) as told, SlackArchive(tmp_path / name):
+        pass
+    assert told.value.hint
+
+
 def test_zip_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = write_export(tmp_path / "e.zip", d2024_03_01=[said("1.0", "a")])
     path.write_bytes(path.read_bytes()[:-100])
@@ -157,6 +166,15 @@ def test_zip_that_is_cut_off_is_refused(tmp_path: Path) -> None:
 
 def test_zip_of_something_else_is_refused(tmp_path: Path) -> None:
     path = write_export(tmp_path / "e.zip", {"channels.json": None})
+    with pytest.raises(StorageRefusedError, match="no list of channels"), SlackArchive(path):
+        pass
+
+
+def test_zip_whose_table_of_contents_leads_before_its_beginning_is_refused(tmp_path: Path) -> None:
+    path = write_export(tmp_path / "e.zip")
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<L", content, len(content) - 6, 1_000_000)
+    path.write_bytes(content)
     with pytest.raises(StorageRefusedError, match="no list of channels"), SlackArchive(path):
         pass
 

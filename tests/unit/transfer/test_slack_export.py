@@ -12,8 +12,8 @@ from backscroll.bot.manager import ConversationManager, Policy
 from backscroll.cli.slack_export import translator
 from backscroll.errors import StorageRefusedError
 from backscroll.storage import sql
-from backscroll.storage.archive import ArchivedThread, Merged
 from backscroll.storage.keys import ExternalId, ThreadKey
+from backscroll.storage.memory import Provider as Memory
 from backscroll.storage.models import Message, Thread
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.store import ThreadStore
@@ -21,6 +21,7 @@ from backscroll.transfer import slack_export
 from backscroll.transfer.slack_archive import SlackArchive
 from backscroll.transfer.slack_export import SlackImport, SlackOptions, SlackReport, workspace_of
 from tests.payloads.slack import load
+from tests.unit.transfer.conftest import refusing
 from tests.unit.transfer.slack_exports import Json, said, write_export
 
 ROOT = ThreadKey("slack", "T1", "C1", "1709290800.000100")
@@ -221,6 +222,18 @@ async def test_file_is_fetched_by_the_bot_where_that_is_wanted(provider: Storage
     assert wanted.attachment.name == "plan.pdf"
 
 
+async def test_thumbs_on_answers_are_feedback_once(provider: StorageProvider, tmp_path: Path) -> None:
+    thumbs = [{"name": "+1", "users": ["U1", "U2"]}, {"name": "thumbsup::skin-tone-2", "users": ["U1"]}]
+    both = (provider, Memory())
+    for reactions in (thumbs, [*thumbs, {"name": "eyes", "users": ["U3"]}]):
+        day = [said("1.0", "hi", reactions=thumbs), said("2.0", "more", "UBOT", reactions=reactions)]
+        path = write_export(tmp_path / "e.zip", d2024_03_01=day)
+        for each in both:
+            await imported(each, path)
+            found = await each.get_feedback(thumb="up")
+            assert sorted(one.user_id or "" for one in found) == ["U1", "U2"]
+
+
 # What is kept already
 
 
@@ -342,20 +355,12 @@ async def test_channels_can_be_chosen_by_name_and_id(provider: StorageProvider, 
     assert (await imported(provider, path, SlackOptions(channels=["general"]))).new_messages == 2
 
 
-async def test_thread_that_the_storage_refuses_costs_no_other(
-    provider: StorageProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    merge = provider.merge_archive
-
-    async def refuse(pieces: list[ArchivedThread]) -> list[Merged]:
-        if any(one.message.text == "refused" for piece in pieces for one in piece.messages):
-            raise StorageRefusedError("No.")
-        return await merge(pieces)
-
-    monkeypatch.setattr(provider, "merge_archive", refuse)
-    report = await imported(provider, write_export(tmp_path / "e.zip", d2024_03_01=[said("1.0", "refused"), *THREAD]))
+async def test_thread_that_the_storage_refuses_costs_no_other(provider: StorageProvider, tmp_path: Path) -> None:
+    day = [said("1.0", "kept"), said("2.0", "refused"), *THREAD]
+    with refusing(tmp_path / "kept.db", "content = 'refused'"):
+        report = await imported(provider, write_export(tmp_path / "e.zip", d2024_03_01=day))
     assert report.left_out == {"refused": 1}
-    assert report.new_messages == 2
+    assert (report.messages, report.new_threads, report.new_messages) == (3, 2, 3)
 
 
 # Whose it is

@@ -14,6 +14,7 @@ from backscroll.storage.values import utc_now
 from backscroll.testing.provider_contract.samples import arriving, asked, taken
 
 Two = list[Provider]
+PATIENCE_S = 20.0
 
 
 def said(text: str, **fields: Any) -> Message:
@@ -160,7 +161,7 @@ async def test_one_that_met_three_changes_takes_a_turn_in_which_nobody_else_comm
                 runs += 1
                 await one.query("space", {})
                 disturbing.add(asyncio.create_task(other.set("space", f"{runs}", {})))
-                await asyncio.wait(disturbing, timeout=0.2)
+                await asyncio.wait(disturbing, timeout=PATIENCE_S if runs < 4 else 0.2)
                 await one.set("elsewhere", "done", {})
             break
         except RerunError:

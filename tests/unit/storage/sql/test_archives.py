@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, func, select, text
 
-from backscroll.errors import StorageError
 from backscroll.storage.archive import (
     ArchivedBlock,
     ArchivedMessage,
@@ -17,6 +16,7 @@ from backscroll.storage.archive import (
     ArchivedThread,
     ArchivedVersion,
     Merged,
+    PieceRefusedError,
 )
 from backscroll.storage.models import Attachment, Message
 from backscroll.storage.sql import Provider
@@ -128,13 +128,14 @@ async def test_merging_what_is_there_costs_as_many_statements_however_much_it_is
     assert counts[0] == counts[1]
 
 
-async def test_a_bad_piece_does_not_take_its_neighbours_along(provider: Provider) -> None:
+async def test_a_piece_that_the_database_refuses_does_not_take_those_before_it_along(provider: Provider) -> None:
     nobody = message("bad", 1)
     nobody = nobody.model_copy(update={"message": nobody.message.model_copy(update={"role": None})})
     bad = thread("bad").model_copy(update={"messages": [nobody]})
-    with pytest.raises(StorageError, match=r"IntegrityError|NotNull"):
+    with pytest.raises(PieceRefusedError, match=r"IntegrityError|NotNull") as refused:
         await provider.merge_archive([thread("before"), bad, thread("after")])
-    assert [piece.id for piece in await provider.read_archive()] == ["after", "before"]
+    assert [one.thread_id for one in refused.value.merged] == ["before"]
+    assert [piece.id for piece in await provider.read_archive()] == ["before"]
 
 
 async def test_a_new_piece_is_as_faithful_as_one_that_is_merged_alone(provider: Provider) -> None:

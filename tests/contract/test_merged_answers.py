@@ -1,0 +1,3 @@
+"""The claims of `backscroll.testing.provider_contract.merged_answers`, on every backend."""
+
+from backscroll.testing.provider_contract.merged_answers import *
