@@ -19,31 +19,12 @@ FOREIGN_VARIABLE = re.compile(
     r"BACKSCROLL_(?!TEST_).*|SLACK_.*|DISCORD_.*|PG[A-Z]+|(all|http|https|no)_proxy", re.IGNORECASE
 )
 
-WAITING = ("scenario", "tests")
-"""The folders of files whose tests wait more than they compute."""
-
 # Before any module of the tests is read: a developer's own tokens, proxies and databases must not decide a test.
 for variable in [name for name in os.environ if FOREIGN_VARIABLE.fullmatch(name)]:
     del os.environ[variable]
 
 settings.register_profile("backscroll", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("backscroll")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let files whose tests wait, on programs and servers, take turns with files whose tests compute: no core idles.
-
-    The largest files of both come first, so that the workers end together.
-    """
-    files: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.path, []).append(item)
-    places: dict[Path, float] = {}
-    for waits in (True, False):
-        kind = [path for path in files if (path.parent.name in WAITING) is waits]
-        kind.sort(key=lambda path: -len(files[path]))
-        places |= {path: number / len(kind) for number, path in enumerate(kind)}
-    items[:] = [item for path in sorted(files, key=places.__getitem__) for item in files[path]]
 
 
 def pytest_collection_finish() -> None:
