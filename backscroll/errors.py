@@ -21,8 +21,9 @@
     └── ConfigError
 
 An error has a `message`, the fact, and a `hint`, the next step. Neither ever holds a message's text, a token or a
-password. A value that no backend could store is a plain `ValueError`. `named` tells of what others raise. Knows
-nothing of the rest of the package: `PieceRefusedError`, a `StorageRefusedError`, stands in `storage/archive.py`.
+password. A value that no backend could store is a plain `ValueError`. `named` tells of what others raise, `fact_of` of
+both. Knows nothing of the rest of the package: `PieceRefusedError`, a `StorageRefusedError`, stands in
+`storage/archive.py`.
 Proved by `tests/unit/test_errors.py`.
 """
 
@@ -143,3 +144,8 @@ def named(error: BaseException, *, outside: tuple[str, ...] = ()) -> str:
     frames = [frame for frame in every if not outside or not frame.filename.startswith(outside)] or every
     place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"
+
+
+def fact_of(error: BaseException) -> str:
+    """Tell of any exception in a sentence what may be logged: the fact of one of ours, else what `named` tells."""
+    return error.message if isinstance(error, BackscrollError) else f"{named(error)}."

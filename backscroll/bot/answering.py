@@ -18,7 +18,7 @@ from backscroll.bot.handling import Handler
 from backscroll.bot.lease import Lease
 from backscroll.bot.own_posts import OwnPosts
 from backscroll.bot.turn import Fetch, Surroundings
-from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError, named
+from backscroll.errors import AnswerLostError, StorageError, StorageUnavailableError, fact_of, named
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import Answer
@@ -227,5 +227,4 @@ class Answering:
         now = asyncio.get_running_loop().time()
         if self._told_at is None or now - self._told_at >= TOLD_EVERY_S:
             self._told_at = now
-            told = error.message if isinstance(error, StorageError) else f"{named(error)}."
-            log.warning("%s: %s", fact, told)
+            log.warning("%s: %s", fact, fact_of(error))

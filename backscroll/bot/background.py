@@ -11,9 +11,9 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
-from backscroll.errors import BackscrollError, named
+from backscroll.errors import fact_of
+from backscroll.storage.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,7 @@ async def every(seconds: float, name: str, step: Callable[[], Awaitable[None]]) 
         try:
             await step()
         except Exception as error:  # noqa: BLE001  # nobody would hear of it, and no step would be taken any more
-            told = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
-            log.warning("%s is put off: %s", name, told)
+            log.warning("%s is put off: %s", name, fact_of(error))
         await asyncio.sleep(seconds)
 
 
@@ -43,7 +42,7 @@ async def until(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bo
             doing.result()
         return doing.done()
     finally:
-        await _cancel(doing, stopping)
+        await cancel(doing, stopping)
 
 
 async def when(stopped: asyncio.Event, step: Callable[[], None]) -> None:
@@ -59,17 +58,7 @@ async def in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None
     try:
         yield
     finally:
-        await _cancel(task)
-
-
-async def _cancel(*tasks: asyncio.Future[Any]) -> None:
-    """End tasks, whatever they ended with; uncollected, asyncio would log their errors with all texts."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()
+        await cancel(task)
 
 
 @contextmanager

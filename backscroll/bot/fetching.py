@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from backscroll.adapters.base import Adapter
-from backscroll.errors import AdapterError, AdapterUnavailableError, BackscrollError, named
+from backscroll.errors import AdapterError, AdapterUnavailableError, fact_of
 from backscroll.storage.attachments import Attachments
 from backscroll.storage.keys import ExternalId
 from backscroll.storage.models import Attachment, Message
@@ -161,5 +161,4 @@ class Fetching:
 
 
 def _tell(error: Exception) -> None:
-    told = error.message if isinstance(error, BackscrollError) else f"{named(error)}"
-    log.warning("Files wait: %s", told)
+    log.warning("Files wait: %s", fact_of(error))

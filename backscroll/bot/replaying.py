@@ -14,7 +14,7 @@ from backscroll.adapters.rejecting import REASON_LENGTH
 from backscroll.bot.app import live_for, make_adapters, policy_of
 from backscroll.bot.config import Config
 from backscroll.bot.manager import ConversationManager
-from backscroll.errors import AdapterUnavailableError, BackscrollError, StorageUnavailableError, named
+from backscroll.errors import AdapterUnavailableError, StorageUnavailableError, fact_of
 from backscroll.storage.files import FileStore
 from backscroll.storage.provider import StorageProvider
 from backscroll.storage.records import RejectedEvent
@@ -74,5 +74,4 @@ async def _replay(
 def _reason(error: Exception) -> str:
     if isinstance(error, MalformedError):
         return str(error)[:REASON_LENGTH]
-    message = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
-    return message[:REASON_LENGTH]
+    return fact_of(error)[:REASON_LENGTH]

@@ -4,13 +4,40 @@ Proved by `tests/unit/storage/sql/test_engine.py` and `tests/contract/test_files
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from backscroll.errors import StorageUnavailableError
 
 T = TypeVar("T")
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Wait for work to its end, however often the caller is cancelled meanwhile, and return its result.
+
+    Raises: what the work raises. asyncio.CancelledError: the caller was cancelled; then nobody hears of the result.
+    """
+    running = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():  # it may be cancelled twice: by a timeout, and by who stops that
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        _collect(running)
+        raise cancelled
+    return running.result()
+
+
+async def cancel(*tasks: asyncio.Future[Any]) -> None:
+    """End tasks, whatever they ended with."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        _collect(task)
 
 
 class Tasks:
@@ -72,5 +99,10 @@ class Tasks:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # a caller that was cancelled does not collect it
+        _collect(task)  # a caller that was cancelled does not
+
+
+def _collect(ended: asyncio.Future[Any]) -> None:
+    """See what a task ended with; uncollected, asyncio would log its error with all texts."""
+    if not ended.cancelled():
+        ended.exception()

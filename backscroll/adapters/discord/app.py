@@ -34,6 +34,7 @@ from backscroll.storage.keys import ExternalId, ThreadKey
 from backscroll.storage.models import Attachment, Message, Thread
 from backscroll.storage.provider.primitives import Primitives
 from backscroll.storage.records import Part
+from backscroll.storage.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -126,12 +127,7 @@ class DiscordAdapter(Adapter):
             for task in done:
                 task.result()
         finally:
-            for task in work:
-                task.cancel()
-            await asyncio.wait(work)
-            for task in work:
-                if not task.cancelled():
-                    task.exception()  # uncollected, asyncio would log it with all texts
+            await cancel(*work)
             await receiver.close()
             self._chains.inbox = self._commands.inbox = self._gateway = None
 

@@ -18,6 +18,7 @@ import discord
 from backscroll.adapters.discord.api import PORTAL, WAIT_S, DiscordApi
 from backscroll.adapters.discord.settings import DiscordSettings
 from backscroll.errors import AdapterError, AdapterUnavailableError, named
+from backscroll.storage.tasks import to_its_end
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  # discord.py ends so when it cannot read a frame
             return f"{named(error)}."
         finally:
-            await _close_to_the_end(client)
+            await to_its_end(_close(client))  # its heartbeats would outlive a bot that is stopped meanwhile
         return "it was closed, or silent for long."
 
     async def _run(self, client: discord.Client) -> None:
@@ -153,17 +154,6 @@ class Gateway:
 
         client.event(on_socket_raw_receive)
         return client
-
-
-async def _close_to_the_end(client: discord.Client) -> None:
-    """Close a client, also when the bot is stopped meanwhile: its heartbeats would outlive it."""
-    closing = asyncio.ensure_future(_close(client))
-    try:
-        await asyncio.wait([closing])
-    except asyncio.CancelledError:
-        await asyncio.wait([closing])
-        raise
-    closing.result()
 
 
 async def _close(client: discord.Client) -> None:

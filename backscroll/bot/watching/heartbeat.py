@@ -10,7 +10,7 @@ import socket
 import time
 
 from backscroll.adapters.observing import Observer
-from backscroll.errors import BackscrollError, named
+from backscroll.errors import fact_of
 from backscroll.storage.provider import StorageProvider
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,7 @@ async def keep_beating(provider: StorageProvider, observer: Observer) -> None:
             await provider.upsert_heartbeat(heartbeat_name(), at)
         except Exception as error:  # noqa: BLE001  # whatever a provider raises, the next one is tried
             if not is_told:
-                fact = error.message if isinstance(error, BackscrollError) else f"{named(error)}."
-                log.warning("No heartbeat is noted for now: %s", fact)
+                log.warning("No heartbeat is noted for now: %s", fact_of(error))
             is_told = True
         else:
             is_told = False

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backscroll.errors import StorageRefusedError, StorageUnavailableError
+from backscroll.storage.tasks import to_its_end
 
 _T = TypeVar("_T")
 _PASSING = (errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ESTALE)
@@ -18,17 +19,8 @@ _PASSING = (errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, er
 async def in_thread(work: Callable[..., _T], *args: Any) -> _T:
     """Run disk work in a thread, to its end even when cancelled, so that nothing goes on behind the caller's back."""
     running = asyncio.get_running_loop().run_in_executor(None, work, *args)
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():  # it may be cancelled twice: by a timeout, and by who stops that
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        running.exception()  # seen, or asyncio would log it
-        raise cancelled
     try:
-        return running.result()
+        return await to_its_end(running)
     except OSError as error:
         fact = f"{error.strerror} ({errno.errorcode.get(error.errno or 0, type(error).__name__)})"
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
