@@ -1,6 +1,7 @@
 """Tasks that run to their end also when whoever waits for them is cancelled, and that somebody waits for at the end.
 
-Proved by `tests/unit/storage/sql/test_engine.py` and `tests/contract/test_files.py`.
+Proved by `tests/unit/storage/sql/test_engine.py`, `tests/unit/storage/test_files.py` and
+`tests/contract/test_files.py`.
 """
 
 import asyncio
